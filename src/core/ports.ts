@@ -1,0 +1,164 @@
+import type { BlobDigest, ManifestDigest } from "./digest.ts";
+import type {
+  Embeddings,
+  EmbedRequest,
+  EngineStatus,
+  GenerateEvent,
+  GenerateRequest,
+  LoadRequest,
+  Route,
+  RoutedEvent,
+} from "./inference.ts";
+import type { ModelDescription, ModelFiles, ModelRecord } from "./model.ts";
+import type { NodeId } from "./node-id.ts";
+import type { NodeView } from "./node-view.ts";
+
+/** The last argument of everything that can wait. */
+export interface Waiting {
+  readonly signal: AbortSignal;
+}
+
+// ---- Engine: who runs a model -----------------------------------------------------------------------------------------
+
+/** Runs models: in child processes of this node, on a server beside it, or on a peer. Errors are InferenceErrors. */
+export interface Engine {
+  /** What it does now. No I/O. */
+  status(): EngineStatus;
+  /** Loads the model, or touches its keep-alive when it is loaded. */
+  load(request: LoadRequest, o: Waiting): Promise<{ readonly loadMs: number }>;
+  /** Unloads the model once its running requests have ended; of a model that is not loaded, does nothing. */
+  unload(model: ManifestDigest, o: Waiting): Promise<void>;
+  /** Leaving the iteration or aborting the signal stops the model within a token or two. */
+  generate(request: GenerateRequest, o: Waiting): AsyncIterable<GenerateEvent>;
+  embed(request: EmbedRequest, o: Waiting): Promise<Embeddings>;
+}
+
+/** The cluster as one engine: picks replicas and tries others when one fails. Owner: router. */
+export interface Inference {
+  generate(request: GenerateRequest, o: Waiting): AsyncIterable<RoutedEvent>;
+  embed(request: EmbedRequest, o: Waiting): Promise<Embeddings & { readonly route: Route }>;
+  load(
+    request: LoadRequest,
+    o: Waiting,
+  ): Promise<{ readonly loadMs: number; readonly route: Route }>;
+  /** On every node that has it loaded. */
+  unload(model: ManifestDigest, o: Waiting): Promise<void>;
+  /** From this node's files, or a holder's. */
+  show(
+    model: ManifestDigest,
+    options: { readonly verbose: boolean },
+    o: Waiting,
+  ): Promise<{ readonly description: ModelDescription; readonly route: Route }>;
+}
+
+// ---- The cluster as this node sees it ---------------------------------------------------------------------------------
+
+export interface NodeChange {
+  readonly node: NodeView;
+  readonly kind: "joined" | "changed" | "suspect" | "failed" | "left";
+}
+
+/** Owner: mesh. Pure data, never waits. */
+export interface ClusterView {
+  self(): NodeView;
+  /** Every known node, this one first, tombstones included. */
+  nodes(): readonly NodeView[];
+  /** Changes from now on; a reader that falls far behind loses the oldest. */
+  changes(o: Waiting): AsyncIterable<NodeChange>;
+  /** The data path feeds detection: tokens just served are proof of life, a failed or stalled request is suspicious. */
+  observe(node: NodeId, evidence: "served" | "failed" | "stalled"): void;
+}
+
+export interface Holder {
+  readonly node: NodeId;
+  readonly state: "syncing" | "ready" | "failed";
+  /** Since the announcement or list that told us, by our own clock. */
+  readonly ageMs: number;
+}
+
+export interface KnownModel {
+  readonly record: ModelRecord;
+  readonly holders: readonly Holder[];
+}
+
+export type LocalReplicaChange =
+  | { readonly state: "syncing" | "ready" | "failed"; readonly record: ModelRecord }
+  | { readonly state: "removed"; readonly name: string };
+
+/** Owner: mesh, fed by announcements and anti-entropy. A name may stand for different manifests on different nodes. */
+export interface ReplicaIndex {
+  holders(model: ManifestDigest): readonly Holder[];
+  /** What the cluster can serve, one entry for each name: this node's own manifest, else the one with most ready holders. */
+  models(): readonly KnownModel[];
+  /** Every replica known, of every node. */
+  replicas(): readonly { readonly record: ModelRecord; readonly holder: Holder }[];
+  announce(change: LocalReplicaChange): void;
+  /** A holder said that it does not have it: fetch its list again. */
+  doubt(node: NodeId): void;
+}
+
+export const PEER_PROTOCOLS = {
+  inference: "/ollamamax/inference/1",
+  blob: "/ollamamax/blob/1",
+  replicas: "/ollamamax/replicas/1",
+  probe: "/ollamamax/probe/1",
+} as const;
+export type PeerProtocol = keyof typeof PEER_PROTOCOLS;
+
+/**
+ * One exchange of messages with a peer, over a pooled stream: each side sends messages, then ends. Leaving it before both
+ * sides have ended resets the stream, which aborts the other side's `signal`.
+ */
+export interface PeerStream extends AsyncDisposable {
+  readonly peer: NodeId;
+  /** Aborts when the peer resets the stream, the connection closes, or the exchange is disposed. */
+  readonly signal: AbortSignal;
+  /** Resolves when the message is accepted by the transport (backpressure). */
+  send(message: Uint8Array, o: Waiting): Promise<void>;
+  /** The next message; null when the peer has ended. */
+  receive(o: Waiting): Promise<Uint8Array | null>;
+  /** No more messages from this side. */
+  end(o: Waiting): Promise<void>;
+}
+
+/** Owner: mesh. Pooled, limited, checked against the protocol table. Errors: PEER_UNREACHABLE, STREAM_BROKEN. */
+export interface PeerStreams {
+  open(node: NodeId, protocol: PeerProtocol, o: Waiting): Promise<PeerStream>;
+  /** Serves a protocol until disposed. The stream is disposed when the handler returns. */
+  handle(protocol: PeerProtocol, handler: (stream: PeerStream) => Promise<void>): Disposable;
+}
+
+// ---- Files ------------------------------------------------------------------------------------------------------------
+
+/** The models in this node's store. Owner: blobs. */
+export interface LocalModels {
+  /** As of the last scan; no I/O. */
+  list(): readonly ModelRecord[];
+  /** What was added, replaced or removed, by us or by another program that shares the folder, from now on. */
+  changes(o: Waiting): AsyncIterable<LocalReplicaChange>;
+  /** Undefined when no manifest with this digest is here. */
+  open(model: ManifestDigest, o: Waiting): Promise<ModelFiles | undefined>;
+  describe(
+    model: ManifestDigest,
+    options: { readonly verbose: boolean },
+    o: Waiting,
+  ): Promise<ModelDescription | undefined>;
+}
+
+/** A blob that is being written: nobody sees it before `commit`, which checks its SHA-256, syncs and renames. */
+export interface PartialBlob extends AsyncDisposable {
+  write(bytes: Uint8Array, o: Waiting): Promise<void>;
+  commit(o: Waiting): Promise<BlobDigest>;
+}
+
+export interface BlobStore {
+  /** Undefined when it is not here. */
+  stat(digest: BlobDigest): Promise<{ readonly sizeBytes: number } | undefined>;
+  read(
+    digest: BlobDigest,
+    range: { readonly start: number; readonly end: number },
+    o: Waiting,
+  ): AsyncIterable<Uint8Array>;
+  /** `expected` unset: whatever digest the bytes have. */
+  create(o: Waiting & { readonly expected?: BlobDigest }): Promise<PartialBlob>;
+}
