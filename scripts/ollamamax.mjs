@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+// The `ollamamax` command: starts src/main.ts on the Node 24 that the package brings, whatever Node runs this file.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const bundled = join(root, "node_modules", ".bin", "node");
+if (!existsSync(bundled)) {
+  process.stderr.write(`Nothing is installed yet. Run "npm ci" in ${root} first.\n`);
+  process.exit(1);
+}
+const child = spawn(bundled, [join(root, "src", "main.ts"), ...process.argv.slice(2)], {
+  stdio: "inherit",
+});
+// The terminal sends Ctrl-C to both; other signals come to this process alone and are handed on.
+process.on("SIGINT", () => {});
+for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+child.on("exit", (code, signal) => {
+  process.exitCode = code ?? (signal === "SIGINT" ? 130 : 1);
+});

@@ -1,0 +1,53 @@
+import { loadConfig, type Setting } from "../node/config/config.ts";
+import { VARIABLES, type Variable } from "../node/config/variables.ts";
+import type { Command } from "./command.ts";
+
+export const configCommand: Command = {
+  summary: "print the effective configuration, secrets masked",
+  usage: "[--json]",
+  help: [
+    "Prints every setting, its value and where it comes from. A secret can also come from a",
+    "file: NAME_FILE=/path in place of NAME. The variables:",
+    "",
+    ...Object.entries<Variable<unknown>>(VARIABLES).map(
+      ([name, spec]) =>
+        `  ${name.padEnd(26)} ${spec.meaning}\n  ${"".padEnd(26)} default: ${defaultOf(spec)}`,
+    ),
+  ].join("\n"),
+  options: { json: { type: "boolean" } },
+  positionals: [],
+  run: async ({ options }) => {
+    const { settings } = loadConfig(process.env);
+    if (options["json"]) {
+      const values = settings.map((setting) => [
+        setting.name,
+        { value: valueOf(setting), source: setting.source },
+      ]);
+      console.log(JSON.stringify(Object.fromEntries(values), null, 2));
+      return 0;
+    }
+    for (const setting of settings) {
+      const value = textOf(valueOf(setting));
+      console.log(`${setting.name.padEnd(26)} ${value.padEnd(36)} ${setting.source}`);
+    }
+    return 0;
+  },
+};
+
+function defaultOf(spec: Variable<unknown>): string {
+  const fallback = spec.shown ?? spec.fallback ?? "";
+  return fallback === "" ? "-" : fallback;
+}
+
+function valueOf({ value, secret }: Setting): unknown {
+  if (value === undefined || value === null) return null;
+  if (secret) return "(secret)";
+  return value === Number.POSITIVE_INFINITY ? "for ever" : value;
+}
+
+function textOf(value: unknown): string {
+  if (value === null) return "-";
+  if (typeof value === "string") return value;
+  if (Array.isArray(value)) return value.length === 0 ? "-" : value.join(",");
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,100 @@
+import { parseArgs } from "node:util";
+import { AppError, messageOf } from "../core/errors.ts";
+import { VERSION } from "../node/version.ts";
+import type { Command } from "./command.ts";
+import { configCommand } from "./config.ts";
+import { importCommand } from "./import.ts";
+import { serveCommand } from "./serve.ts";
+import { upCommand } from "./up.ts";
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  up: upCommand,
+  serve: serveCommand,
+  import: importCommand,
+  config: configCommand,
+};
+
+const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+/** Mistakes in what the user wrote, as against things that went wrong. */
+const USAGE_CODES = ["CONFIG_INVALID", "USAGE"];
+
+/** Runs one command and returns the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const [name = "--help", ...rest] = argv;
+  if (name === "--version" || name === "-v") {
+    console.log(`ollamamax ${VERSION}`);
+    return EXIT.ok;
+  }
+  if (name === "--help" || name === "-h" || name === "help") {
+    console.log(overview());
+    return EXIT.ok;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) {
+    console.error(`ollamamax: there is no command "${name}". See ollamamax --help.`);
+    return EXIT.usage;
+  }
+  try {
+    return await runCommand(name, command, rest);
+  } catch (error) {
+    return tell(error);
+  }
+}
+
+async function runCommand(name: string, command: Command, argv: string[]): Promise<number> {
+  const { values, positionals } = parseCommandLine(name, command, argv);
+  if (values["help"]) {
+    console.log(helpOf(name, command));
+    return EXIT.ok;
+  }
+  if (positionals.length !== command.positionals.length) {
+    const wanted = command.positionals.join(" and ") || "no arguments";
+    throw new AppError("USAGE", `${name} takes ${wanted}. See ollamamax ${name} --help.`);
+  }
+  const options: Record<string, string | boolean | undefined> = {};
+  for (const [option, value] of Object.entries(values)) {
+    if (!Array.isArray(value)) options[option] = value;
+  }
+  return await command.run({ options, positionals });
+}
+
+function parseCommandLine(name: string, command: Command, argv: string[]) {
+  try {
+    return parseArgs({
+      args: argv,
+      options: { ...command.options, help: { type: "boolean", short: "h" } },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    throw new AppError("USAGE", `${messageOf(error)} See ollamamax ${name} --help.`);
+  }
+}
+
+function tell(error: unknown): number {
+  if (error instanceof AppError) {
+    for (const line of error.message.split("\n")) console.error(`ollamamax: ${line}`);
+    return USAGE_CODES.includes(error.code) ? EXIT.usage : EXIT.failed;
+  }
+  console.error(error);
+  return EXIT.failed;
+}
+
+function overview(): string {
+  const rows = Object.entries(COMMANDS).map(
+    ([name, { summary }]) => `  ollamamax ${name.padEnd(8)} ${summary}`,
+  );
+  return [
+    "OllamaMax: a peer-to-peer cluster for language models, a drop-in for Ollama clients.",
+    "",
+    ...rows,
+    "",
+    "  ollamamax COMMAND --help    what a command takes",
+    "  ollamamax --version",
+    "",
+    "Everything else is set by environment variables: ollamamax config --help lists them.",
+  ].join("\n");
+}
+
+function helpOf(name: string, command: Command): string {
+  return `ollamamax ${name}${command.usage ? ` ${command.usage}` : ""}\n\n${command.help}`;
+}

@@ -1,0 +1,86 @@
+import { mkdir } from "node:fs/promises";
+import type { Clock } from "../../core/clock.ts";
+import type { Random } from "../../core/random.ts";
+import type { Config } from "../config/config.ts";
+import { awaitCluster } from "./await-cluster.ts";
+import { Daemon } from "./daemon.ts";
+import { openDatabase } from "./database.ts";
+import { importDemo } from "./demo-model.ts";
+import { planNodes } from "./plan.ts";
+import { checkPorts } from "./ports-free.ts";
+
+const READY_MS = 60_000;
+
+export interface ClusterDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Aborted when the user wants to stop; a start that is under way is given up. */
+  readonly signal: AbortSignal;
+  /** A line for each step that is done, and for everything that happens to a daemon later. */
+  readonly tell: (text: string) => void;
+}
+
+export interface Cluster extends AsyncDisposable {
+  readonly daemons: readonly Daemon[];
+}
+
+/** Starts Postgres (unless the user named one), imports the demo model and starts the daemons; disposal stops them all. */
+export async function startCluster(
+  config: Config,
+  env: NodeJS.ProcessEnv,
+  count: number,
+  deps: ClusterDeps,
+): Promise<Cluster> {
+  await using stack = new AsyncDisposableStack();
+  await mkdir(config.OLLAMA_DATA_DIR, { recursive: true });
+  await checkPorts(config, count);
+
+  const database = await step(deps, "registry: Postgres is up, its schema is current", () =>
+    openDatabase(config, stack, deps),
+  );
+  const plans = planNodes(config, env, count, database);
+  const models = await step(deps, "models: the demo model tiny-chat is in place", () =>
+    importDemo(plans, deps),
+  );
+  const daemons = await step(deps, `nodes: ${count} running`, () =>
+    openDaemons(plans, stack, deps),
+  );
+  await step(deps, "mesh: every node sees every other and can serve every model", () => {
+    const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(READY_MS)]);
+    const wanted = { nodeCount: count, models };
+    const waits = daemons.map(({ address }) =>
+      awaitCluster(address.apiUrl, wanted, { clock: deps.clock, signal }),
+    );
+    return Promise.all(waits);
+  });
+  const opened = stack.move();
+  return { daemons, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+async function openDaemons(
+  plans: ReturnType<typeof planNodes>,
+  stack: AsyncDisposableStack,
+  deps: ClusterDeps,
+): Promise<readonly Daemon[]> {
+  const daemons: Daemon[] = [];
+  // One entry for all, so that they drain side by side and not one after the other.
+  stack.defer(async () => {
+    await Promise.all(daemons.map((daemon) => daemon[Symbol.asyncDispose]()));
+  });
+  const results = await Promise.allSettled(
+    plans.map(async (plan) => {
+      daemons.push(await Daemon.open(plan, deps, deps));
+    }),
+  );
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed) throw failed.reason;
+  return daemons.toSorted((a, b) => plans.indexOf(a.plan) - plans.indexOf(b.plan));
+}
+
+async function step<T>(deps: ClusterDeps, done: string, action: () => Promise<T>): Promise<T> {
+  deps.signal.throwIfAborted();
+  const startedMs = deps.clock.nowMs();
+  const result = await action();
+  deps.tell(`${done} (${((deps.clock.nowMs() - startedMs) / 1_000).toFixed(1)} s)`);
+  return result;
+}
