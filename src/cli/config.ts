@@ -2,6 +2,10 @@ import { loadConfig, type Setting } from "../node/config/config.ts";
 import { VARIABLES, type Variable } from "../node/config/variables.ts";
 import type { Command } from "./command.ts";
 
+const DURATIONS = Object.entries<Variable<unknown>>(VARIABLES)
+  .filter(([, spec]) => spec.allowed.startsWith("a duration"))
+  .map(([name]) => name);
+
 export const configCommand: Command = {
   summary: "print the effective configuration, secrets masked",
   usage: "[--json]",
@@ -21,13 +25,13 @@ export const configCommand: Command = {
     if (options["json"]) {
       const values = settings.map((setting) => [
         setting.name,
-        { value: valueOf(setting), source: setting.source },
+        { value: shownValue(setting), source: setting.source },
       ]);
       console.log(JSON.stringify(Object.fromEntries(values), null, 2));
       return 0;
     }
     for (const setting of settings) {
-      const value = textOf(valueOf(setting));
+      const value = textOf(shownValue(setting));
       console.log(`${setting.name.padEnd(26)} ${value.padEnd(36)} ${setting.source}`);
     }
     return 0;
@@ -39,10 +43,12 @@ function defaultOf(spec: Variable<unknown>): string {
   return fallback === "" ? "-" : fallback;
 }
 
-function valueOf({ value, secret }: Setting): unknown {
+function shownValue({ name, value, secret }: Setting): unknown {
   if (value === undefined || value === null) return null;
   if (secret) return "(secret)";
-  return value === Number.POSITIVE_INFINITY ? "for ever" : value;
+  if (value === Number.POSITIVE_INFINITY) return "for ever";
+  const isDuration = typeof value === "number" && DURATIONS.includes(name);
+  return isDuration ? `${value / 1_000}s` : value;
 }
 
 function textOf(value: unknown): string {
