@@ -14,6 +14,10 @@ export const CHECKS: readonly Check[] = [
   { name: "format and lint", run: () => output("biome", ["check", "--error-on-warnings", "."]) },
   { name: "types", run: () => output("tsc", ["-p", "."]) },
   { name: "generated code", run: generatedDifference },
+  {
+    name: "README's variables",
+    run: () => output("node", ["scripts/readme-variables.ts", "--check"]),
+  },
 ];
 
 /** The command's output when it fails, else nothing. */
