@@ -1,0 +1,79 @@
+import { CAPABILITIES, type Capability } from "../core/model.ts";
+import type { GgufFacts } from "./gguf-facts.ts";
+
+export interface CapabilitySource {
+  /** The model's own file; unset for a model whose file we cannot read. */
+  readonly gguf?: Pick<GgufFacts, "pooling" | "vision" | "audio" | "chatTemplate">;
+  readonly goTemplate?: string;
+  readonly hasProjector: boolean;
+  readonly family: string;
+  /** The name of one of Ollama's built-in parsers. */
+  readonly parser?: string;
+  /** What the config says of itself; names that we do not know are left out. */
+  readonly declared: readonly string[];
+}
+
+/** What a model can do, as Ollama derives it (its server/images.go), in the order of the table of capabilities. */
+export function capabilitiesOf(source: CapabilitySource): Capability[] {
+  const { gguf, goTemplate } = source;
+  const found = new Set<string>(source.declared);
+  if (gguf) {
+    found.add(gguf.pooling ? "embedding" : "completion");
+    if (gguf.vision) found.add("vision");
+    if (gguf.audio) found.add("audio");
+  }
+  if (source.hasProjector) found.add("vision");
+  const own =
+    goTemplate !== undefined && !prefersChatTemplate(gguf?.chatTemplate, goTemplate)
+      ? goTemplateCapabilities(goTemplate)
+      : chatTemplateCapabilities(gguf?.chatTemplate ?? "");
+  for (const capability of [...own, ...parserCapabilities(source.parser)]) found.add(capability);
+  if (GPT_OSS_FAMILIES.has(source.family)) found.add("thinking");
+  return CAPABILITIES.filter((capability) => found.has(capability));
+}
+
+/** True when the file's Jinja template offers more (tools, thinking) than the Go TEMPLATE beside it: then it is used. */
+export function prefersChatTemplate(chatTemplate: string | undefined, goTemplate: string): boolean {
+  if (chatTemplate === undefined) return false;
+  return chatTemplateCapabilities(chatTemplate).length > goTemplateCapabilities(goTemplate).length;
+}
+
+const GPT_OSS_FAMILIES: ReadonlySet<string> = new Set(["gptoss", "gpt-oss"]);
+
+function chatTemplateCapabilities(template: string): Capability[] {
+  const found: Capability[] = [];
+  if (template.includes("tools") || template.includes("tool_call")) found.push("tools");
+  if (template.includes("<think>") || template.includes("enable_thinking")) found.push("thinking");
+  return found;
+}
+
+/** The actions between the braces, their strings and comments left out. */
+const ACTION = /\{\{(?!-?\s*\/\*)(.*?)\}\}/gs;
+const STRING = /"(?:[^"\\\n]|\\.)*"|`[^`]*`/g;
+
+function goTemplateCapabilities(template: string): Capability[] {
+  const actions = [...template.matchAll(ACTION)]
+    .map(([, action = ""]) => action.replace(STRING, '""'))
+    .join("\n");
+  const found: Capability[] = [];
+  if (/\.Tools\b/i.test(actions)) found.push("tools");
+  if (/\.Suffix\b/i.test(actions)) found.push("insert");
+  // Ollama takes the text around `.Thinking` in the loop over the messages for the tags.
+  if (/\.Messages\b/.test(actions) && /\.Thinking\b/.test(actions)) found.push("thinking");
+  return found;
+}
+
+const PLAIN_PARSERS: ReadonlySet<string> = new Set(["passthrough"]);
+const PARSERS_WITHOUT_THINKING: ReadonlySet<string> = new Set([
+  "functiongemma",
+  "lfm2",
+  "ministral",
+  "olmo3",
+  "qwen3-coder",
+  "qwen3-vl-instruct",
+]);
+
+function parserCapabilities(parser: string | undefined): Capability[] {
+  if (parser === undefined || PLAIN_PARSERS.has(parser)) return [];
+  return PARSERS_WITHOUT_THINKING.has(parser) ? ["tools"] : ["tools", "thinking"];
+}
