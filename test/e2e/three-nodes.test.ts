@@ -1,0 +1,105 @@
+import t from "tap";
+import { TestCluster, until } from "../fixtures/cluster.ts";
+import type { TestDaemon } from "../fixtures/daemon.ts";
+import { call, ndjson } from "../fixtures/http.ts";
+
+const QUESTION = {
+  model: "tiny-chat",
+  messages: [{ role: "user", content: "why is the sky blue?" }],
+  options: { temperature: 0 },
+};
+const ANSWER = "The sky is blue because air scatters blue light from the sun more than red light.";
+
+interface NodeRow {
+  readonly id: string;
+  readonly name: string;
+  readonly health: string;
+}
+
+const alive = (body: Record<string, unknown>): string[] =>
+  (body["nodes"] as NodeRow[])
+    .filter((node) => node.health === "alive")
+    .map((node) => node.name)
+    .sort();
+
+const sees = (url: string, names: readonly string[]) =>
+  until(`${url}/api/cluster/nodes`, (body) => alive(body).join() === names.join());
+
+const canServe = (url: string) =>
+  until(`${url}/api/tags`, (body) => (body["models"] as unknown[]).length === 1);
+
+t.test("three processes, one registry, inference from any node", async (t) => {
+  await using cluster = await TestCluster.open();
+  await cluster.importDemo("a");
+  await cluster.importDemo("b");
+  const daemons = new Map<string, TestDaemon>();
+  for (const name of ["a", "b", "c"]) daemons.set(name, cluster.start(name));
+  const [a, b, c] = await Promise.all([...daemons.values()].map((daemon) => daemon.ready()));
+  if (!a || !b || !c) throw new Error("three were started");
+
+  await t.test("they find each other without configuration", async (t) => {
+    for (const node of [a, b, c]) await sees(node.apiUrl, ["a", "b", "c"]);
+    for (const node of [a, b, c]) await canServe(node.apiUrl);
+    t.pass("every node sees every node and the model");
+  });
+
+  await t.test("the node without a replica answers through one that has it", async (t) => {
+    const whole = await call(`${c.apiUrl}/api/chat`, { ...QUESTION, stream: false });
+    t.equal(whole.status, 200, whole.text);
+    t.equal(JSON.parse(whole.text).message.content, ANSWER);
+    t.ok([a.nodeId, b.nodeId].includes(String(whole.headers["x-ollamamax-node"])));
+    t.equal(whole.headers["x-ollamamax-attempts"], "1");
+
+    const streamed = await call(`${c.apiUrl}/api/chat`, QUESTION);
+    const lines = ndjson(streamed.text);
+    const content = lines.map((line) => (line["message"] as { content: string }).content).join("");
+    t.equal(content, ANSWER);
+    t.equal(lines.at(-1)?.["done"], true);
+    t.equal(streamed.headers["content-type"], "application/x-ndjson");
+  });
+
+  await t.test("a holder killed under load fails no request", async (t) => {
+    const victim = daemons.get("b");
+    const wave = () =>
+      Promise.all(
+        Array.from({ length: 8 }, () =>
+          call(`${c.apiUrl}/api/chat`, { ...QUESTION, stream: false }),
+        ),
+      );
+    await wave();
+    const during = wave();
+    await victim?.kill("SIGKILL");
+    const after = wave();
+    for (const answer of [...(await during), ...(await after)]) {
+      t.equal(answer.status, 200, answer.text);
+      t.equal(JSON.parse(answer.text).message.content, ANSWER);
+    }
+    await until(`${c.apiUrl}/api/cluster/nodes`, (body) => !alive(body).includes("b"));
+    t.pass("and is seen as gone");
+  });
+
+  await t.test("it comes back as itself", async (t) => {
+    const again = await cluster.start("b").ready();
+    t.equal(again.nodeId, b.nodeId);
+    for (const node of [a, c, again]) await sees(node.apiUrl, ["a", "b", "c"]);
+    const answer = await call(`${again.apiUrl}/api/chat`, { ...QUESTION, stream: false });
+    t.equal(answer.headers["x-ollamamax-node"], again.nodeId, "answers from its own replica");
+  });
+
+  await t.test("a node with another key is refused", async (t) => {
+    const stranger = cluster.start("stranger", {
+      OLLAMA_CLUSTER_KEY: Buffer.alloc(32, 7).toString("base64url"),
+    });
+    const end = await stranger.ended;
+    t.equal(end.code, 1);
+    t.match(end.stderr, /OLLAMA_CLUSTER_KEY is not the key of the cluster/);
+  });
+
+  await t.test("SIGTERM ends cleanly, and the others know at once", async (t) => {
+    const end = await daemons.get("c")?.kill("SIGTERM");
+    t.same({ code: end?.code, signal: end?.signal }, { code: 0, signal: null }, end?.stderr);
+    const left = await until(`${a.apiUrl}/api/cluster/nodes`, (body) => !alive(body).includes("c"));
+    const row = (left["nodes"] as NodeRow[]).find((node) => node.name === "c");
+    t.equal(row?.health, "left");
+  });
+});
