@@ -1,0 +1,107 @@
+import { stat } from "node:fs/promises";
+import { isAborted, messageOf } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { formatFullName, type ModelName } from "../core/model-name.ts";
+import type { Waiting } from "../core/ports.ts";
+import type { Layout } from "./layout.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
+import { listManifests, type ManifestFile, readManifestBytes } from "./manifests.ts";
+import { mapBounded } from "./map-bounded.ts";
+import { checkBlobs, modelLayerOf, readWholeModel, type WholeModel } from "./whole-model.ts";
+
+/** A model whose manifest can be read and names a GGUF file. */
+export interface ScannedModel {
+  readonly name: ModelName;
+  readonly manifest: Manifest;
+  /** Set when nothing of it is missing. */
+  readonly whole?: WholeModel;
+}
+
+export interface ScanResult {
+  /** By full name. */
+  readonly models: ReadonlyMap<string, ScannedModel>;
+  /** The folders that hold manifests. */
+  readonly dirs: readonly string[];
+}
+
+/** What the last scan saw of a file. */
+interface Seen {
+  /** Another one means that the file was written. */
+  version: string;
+  modifiedAtMs: number;
+  manifest?: Manifest;
+  /** Kept also while a blob is missing. */
+  whole?: WholeModel;
+  problem?: string;
+}
+
+const CONCURRENCY_MAX = 16;
+
+/** Looks through a models folder, again and again; what has not changed is not read twice. */
+export class ModelScan {
+  readonly #layout: Layout;
+  readonly #log: Logger;
+  /** By path; made anew by each scan, so it never holds more than the folder does. */
+  #seen: ReadonlyMap<string, Seen> = new Map();
+  #complete = true;
+
+  constructor(layout: Layout, log: Logger) {
+    this.#layout = layout;
+    this.#log = log;
+  }
+
+  async scan(o: Waiting): Promise<ScanResult> {
+    const tree = await listManifests(this.#layout);
+    const rows = await mapBounded(tree.files, CONCURRENCY_MAX, async (file) => ({
+      file,
+      seen: await this.#look(file, o),
+    }));
+    const models = new Map<string, ScannedModel>();
+    for (const { file, seen } of rows) {
+      this.#tell(file, seen);
+      const { manifest, whole, problem } = seen;
+      if (!manifest) continue;
+      const ready = whole && problem === undefined;
+      models.set(formatFullName(file.name), {
+        name: file.name,
+        manifest,
+        ...(ready && { whole }),
+      });
+    }
+    if (this.#complete && !tree.complete) {
+      this.#log.warn({ dir: this.#layout.manifestsDir }, "too many manifests, the rest is ignored");
+    }
+    this.#complete = tree.complete;
+    this.#seen = new Map(rows.map(({ file, seen }) => [file.path, seen]));
+    return { models, dirs: tree.dirs };
+  }
+
+  async #look(file: ManifestFile, o: Waiting): Promise<Seen> {
+    const seen: Seen = { version: "", modifiedAtMs: 0 };
+    try {
+      const stats = await stat(file.path, { bigint: true });
+      seen.version = `${stats.ino} ${stats.size} ${stats.mtimeNs}`;
+      seen.modifiedAtMs = Number(stats.mtimeMs);
+      const before = this.#seen.get(file.path);
+      if (before?.version === seen.version) Object.assign(seen, { ...before, problem: undefined });
+
+      const manifest = seen.manifest ?? parseManifest(await readManifestBytes(file.path, o));
+      modelLayerOf(manifest);
+      seen.manifest = manifest;
+      await checkBlobs(this.#layout, manifest);
+      const { name } = file;
+      const { modifiedAtMs } = seen;
+      seen.whole ??= await readWholeModel(this.#layout, { name, manifest, modifiedAtMs }, o);
+    } catch (error) {
+      if (isAborted(error)) throw error;
+      seen.problem = messageOf(error);
+    }
+    return seen;
+  }
+
+  /** Each problem once, until it changes. */
+  #tell(file: ManifestFile, { problem }: Seen): void {
+    if (problem === undefined || this.#seen.get(file.path)?.problem === problem) return;
+    this.#log.warn({ manifest: file.path, problem }, "model cannot be served");
+  }
+}
