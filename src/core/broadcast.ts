@@ -21,13 +21,16 @@ export class Broadcast<T> {
   /** Values published from this call on; ends when the signal aborts. */
   subscribe({ signal }: { readonly signal: AbortSignal }): AsyncIterable<T> {
     const reader: Reader<T> = { backlog: [], wake: () => {} };
-    this.#readers.add(reader);
-    return this.#read(reader, signal);
+    if (!signal.aborted) this.#readers.add(reader);
+    const onAbort = (): void => {
+      this.#readers.delete(reader);
+      reader.wake();
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    return this.#read(reader, signal, onAbort);
   }
 
-  async *#read(reader: Reader<T>, signal: AbortSignal): AsyncIterable<T> {
-    const onAbort = (): void => reader.wake();
-    signal.addEventListener("abort", onAbort);
+  async *#read(reader: Reader<T>, signal: AbortSignal, onAbort: () => void): AsyncIterable<T> {
     try {
       while (!signal.aborted) {
         const next = reader.backlog.shift();

@@ -97,7 +97,11 @@ t.test("three processes, one registry, inference from any node", async (t) => {
 
   await t.test("SIGTERM ends cleanly, and the others know at once", async (t) => {
     const end = await daemons.get("c")?.kill("SIGTERM");
-    t.same({ code: end?.code, signal: end?.signal }, { code: 0, signal: null }, end?.stderr);
+    t.same(
+      { code: end?.code, signal: end?.signal },
+      { code: 0, signal: null },
+      String(end?.stderr),
+    );
     const left = await until(`${a.apiUrl}/api/cluster/nodes`, (body) => !alive(body).includes("c"));
     const row = (left["nodes"] as NodeRow[]).find((node) => node.name === "c");
     t.equal(row?.health, "left");
