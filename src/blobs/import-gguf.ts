@@ -50,7 +50,7 @@ export async function importGguf(
   const sizeBytes = (await source.stat()).size;
   const model =
     (await alreadyHere(store, source, sizeBytes, o)) ?? (await copy(store, source, sizeBytes, o));
-  return finish(store, name, facts, { digest: model, sizeBytes }, o);
+  return await finish(store, name, facts, { digest: model, sizeBytes }, o);
 }
 
 async function readFacts(file: string, o: Waiting): Promise<GgufFacts> {
@@ -112,7 +112,7 @@ async function copy(
   await using partial = await store.create(o);
   await expectSpace(store.layout.blobsDir, sizeBytes + SPARE_BYTES);
   for await (const bytes of chunksOf(source, sizeBytes, o)) await partial.write(bytes, o);
-  return partial.commit(o);
+  return await partial.commit(o);
 }
 
 async function expectSpace(dir: string, neededBytes: number): Promise<void> {

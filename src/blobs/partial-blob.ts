@@ -14,8 +14,9 @@ export class PartialBlobFile implements PartialBlob {
   readonly #expected: BlobDigest | undefined;
   readonly #hash: Hash = createHash("sha256");
   #sizeBytes = 0;
-  #writing = false;
   #open = true;
+  /** What runs now: disposal waits for it. */
+  #running: Promise<unknown> | undefined;
 
   private constructor(layout: Layout, file: string, handle: FileHandle, expected?: BlobDigest) {
     this.#layout = layout;
@@ -34,27 +35,45 @@ export class PartialBlobFile implements PartialBlob {
   }
 
   /** One at a time: bytes go to the end in the order of the calls. */
-  async write(bytes: Uint8Array, { signal }: Waiting): Promise<void> {
-    if (this.#writing || !this.#open) throw new Error("write to a partial blob that is not idle");
+  write(bytes: Uint8Array, o: Waiting): Promise<void> {
+    return this.#exclusively(o, () => this.#append(bytes));
+  }
+
+  commit(o: Waiting): Promise<BlobDigest> {
+    return this.#exclusively(o, () => this.#place());
+  }
+
+  /** After a commit there is nothing left to remove. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled([this.#running]);
+    await this.#close();
+    await rm(this.#path, { force: true });
+  }
+
+  async #exclusively<T>({ signal }: Waiting, action: () => Promise<T>): Promise<T> {
+    if (this.#running || !this.#open) throw new Error("a partial blob takes one call at a time");
     signal.throwIfAborted();
-    this.#writing = true;
+    const running = action();
+    this.#running = running;
     try {
-      for (let written = 0; written < bytes.length; ) {
-        const rest = bytes.subarray(written);
-        written += (await this.#handle.write(rest, 0, rest.length, null)).bytesWritten;
-      }
+      return await running;
     } catch (error) {
       throw writeFailure(error, this.#layout.dir);
     } finally {
-      this.#writing = false;
+      this.#running = undefined;
+    }
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    for (let written = 0; written < bytes.length; ) {
+      const rest = bytes.subarray(written);
+      written += (await this.#handle.write(rest, 0, rest.length, null)).bytesWritten;
     }
     this.#hash.update(bytes);
     this.#sizeBytes += bytes.length;
   }
 
-  async commit({ signal }: Waiting): Promise<BlobDigest> {
-    if (this.#writing || !this.#open) throw new Error("commit of a partial blob that is not idle");
-    signal.throwIfAborted();
+  async #place(): Promise<BlobDigest> {
     const digest = parseBlobDigest(this.#hash.digest("hex"));
     if (!digest) throw new Error("SHA-256 gave no digest");
     if (this.#expected !== undefined && this.#expected !== digest) {
@@ -65,22 +84,12 @@ export class PartialBlobFile implements PartialBlob {
       );
     }
     const target = blobPath(this.#layout, digest);
-    try {
-      await this.#handle.sync();
-      await this.#close();
-      if (await hasSize(target, this.#sizeBytes)) await rm(this.#path, { force: true });
-      else await rename(this.#path, target);
-      await syncFolder(this.#layout.blobsDir);
-    } catch (error) {
-      throw writeFailure(error, this.#layout.dir);
-    }
-    return digest;
-  }
-
-  /** After a commit there is nothing left to remove. */
-  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.sync();
     await this.#close();
-    await rm(this.#path, { force: true });
+    if (await hasSize(target, this.#sizeBytes)) await rm(this.#path, { force: true });
+    else await rename(this.#path, target);
+    await syncFolder(this.#layout.blobsDir);
+    return digest;
   }
 
   async #close(): Promise<void> {
