@@ -5,14 +5,13 @@ import { messageOf } from "../core/errors.ts";
 import type { ModelRecord } from "../core/model.ts";
 import { type ModelName, parseModelName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
-import { BlobError, systemCode } from "./errors.ts";
+import { BlobError, GgufError, systemCode } from "./errors.ts";
 import { readGguf } from "./gguf.ts";
 import { type GgufFacts, ggufFacts } from "./gguf-facts.ts";
 import { humanBytes } from "./human-number.ts";
 import { formatManifest } from "./manifest.ts";
 import { formatModelConfig } from "./model-config.ts";
 import type { ModelStore } from "./model-store.ts";
-import { splitError } from "./whole-model.ts";
 
 export interface GgufImport {
   readonly file: string;
@@ -60,8 +59,20 @@ async function readFacts(file: string, o: Waiting): Promise<GgufFacts> {
   } catch (error) {
     throw sourceFailure(file, error);
   }
-  if (facts.splitCount > 1) throw splitError();
+  if (facts.splitCount > 1) {
+    throw unusable(
+      file,
+      "SPLIT_NOT_SUPPORTED",
+      "it is one of several parts; merge them with `llama-gguf-split --merge`",
+    );
+  }
+  if (facts.architecture === "") throw unusable(file, "MALFORMED", "it names no architecture");
+  if (facts.parameterCount === 0) throw unusable(file, "MALFORMED", "it has no weights");
   return facts;
+}
+
+function unusable(file: string, code: GgufError["code"], reason: string): GgufError {
+  return new GgufError(code, `${file} is no usable GGUF file: ${reason}.`, { details: { file } });
 }
 
 async function openSource(file: string): Promise<FileHandle> {
@@ -166,8 +177,8 @@ async function finish(
     config: { digest: configDigest, sizeBytes: config.length },
     model,
   });
-  const before = store.find(name);
-  if (before?.manifest !== manifestDigestOf(manifest)) await store.put(name, manifest, o);
+  await store.rescan();
+  if (store.find(name)?.manifest !== manifestDigestOf(manifest)) await store.put(name, manifest, o);
   const record = store.find(name);
   if (record?.manifest === manifestDigestOf(manifest)) return record;
   throw new BlobError(

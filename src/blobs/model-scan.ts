@@ -28,11 +28,12 @@ export interface ScanResult {
 interface Seen {
   /** Another one means that the file was written. */
   version: string;
-  modifiedAtMs: number;
   manifest?: Manifest;
   /** Kept also while a blob is missing. */
   whole?: WholeModel;
   problem?: string;
+  /** It could not be read this once, and may have been caught while it was written: what was before still holds. */
+  doubtful?: boolean;
 }
 
 const CONCURRENCY_MAX = 16;
@@ -77,23 +78,27 @@ export class ModelScan {
   }
 
   async #look(file: ManifestFile, o: Waiting): Promise<Seen> {
-    const seen: Seen = { version: "", modifiedAtMs: 0 };
+    const before = this.#seen.get(file.path);
+    const seen: Seen = { version: "" };
     try {
       const stats = await stat(file.path, { bigint: true });
       seen.version = `${stats.ino} ${stats.size} ${stats.mtimeNs}`;
-      seen.modifiedAtMs = Number(stats.mtimeMs);
-      const before = this.#seen.get(file.path);
-      if (before?.version === seen.version) Object.assign(seen, { ...before, problem: undefined });
+      if (before?.version === seen.version) {
+        if (before.manifest) seen.manifest = before.manifest;
+        if (before.whole) seen.whole = before.whole;
+      }
 
       const manifest = seen.manifest ?? parseManifest(await readManifestBytes(file.path, o));
       modelLayerOf(manifest);
       seen.manifest = manifest;
       await checkBlobs(this.#layout, manifest);
-      const { name } = file;
-      const { modifiedAtMs } = seen;
-      seen.whole ??= await readWholeModel(this.#layout, { name, manifest, modifiedAtMs }, o);
+      const found = { name: file.name, manifest, modifiedAtMs: Number(stats.mtimeMs) };
+      seen.whole ??= await readWholeModel(this.#layout, found, o);
     } catch (error) {
       if (isAborted(error)) throw error;
+      if (!seen.manifest && before?.manifest && before.doubtful !== true) {
+        return { ...before, version: "", doubtful: true };
+      }
       seen.problem = messageOf(error);
     }
     return seen;

@@ -116,7 +116,7 @@ function detailsOf(config: ModelConfig, facts: GgufFacts, model: Layer): ModelRe
   };
 }
 
-export function splitError(): GgufError {
+function splitError(): GgufError {
   return new GgufError(
     "SPLIT_NOT_SUPPORTED",
     "its GGUF is split over several files: merge them with `llama-gguf-split --merge` and import the result",
