@@ -147,7 +147,7 @@ export class Daemon implements AsyncDisposable {
       clearTimeout(killer);
     }
     await this.#running;
-    await this.#log[Symbol.asyncDispose]();
+    this.#log[Symbol.dispose]();
   }
 }
 
