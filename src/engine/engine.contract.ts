@@ -166,7 +166,7 @@ const ANSWER = "The sky is blue because air scatters blue light from the sun mor
 const ENDLESS: Partial<GenerateRequest> = {
   input: user("tell me a story"),
   sampling: { temperature: 1.5, seed: 1 },
-  format: { type: "string", minLength: 4_000 },
+  format: { type: "array", minItems: 30, items: { type: "string", minLength: 100 } },
   maxTokens: 5_000,
 };
 

@@ -1,0 +1,97 @@
+import { Template } from "@huggingface/jinja";
+import { InferenceError, messageOf } from "../core/errors.ts";
+import type { GenerateInput, Message } from "../core/inference.ts";
+
+type Conversation = GenerateInput & { readonly kind: "messages" };
+
+/** A model as a template sees it. */
+export interface TemplateModel {
+  /** The GGUF's `tokenizer.chat_template`. */
+  readonly jinja: string | undefined;
+  readonly bosToken: string;
+  readonly eosToken: string;
+}
+
+/**
+ * The conversation as the model gets it: its MESSAGE layer first (unless the tokens of an earlier answer stand in for it),
+ * and its SYSTEM in front when the conversation does not begin with one of its own.
+ */
+export function withLayers(
+  input: Conversation,
+  layers: { readonly system?: string | undefined; readonly messages: readonly Message[] },
+): readonly Message[] {
+  const messages = input.context ? input.messages : [...layers.messages, ...input.messages];
+  if (!layers.system || messages[0]?.role === "system") return messages;
+  return [{ role: "system", content: layers.system }, ...messages];
+}
+
+/**
+ * Renders with the GGUF's Jinja template, the assistant's turn begun. A model without one gets Ollama's default template
+ * `{{ .Prompt }}`: the users' words alone. Go templates (TEMPLATE layer, `template` of a request) are not interpreted.
+ */
+export function renderConversation(
+  model: TemplateModel,
+  messages: readonly Message[],
+  options: Pick<Conversation, "tools" | "think">,
+): string {
+  if (!model.jinja) return plainPrompt(messages);
+  try {
+    return parsed(model.jinja).render({
+      messages: messages.map(templateMessage),
+      ...(options.tools?.length && { tools: options.tools }),
+      add_generation_prompt: true,
+      bos_token: model.bosToken,
+      eos_token: model.eosToken,
+      ...thinking(options.think),
+    });
+  } catch (error) {
+    throw new InferenceError(
+      "INVALID_REQUEST",
+      `the model's chat template cannot render this conversation: ${messageOf(error)}`,
+    );
+  }
+}
+
+function plainPrompt(messages: readonly Message[]): string {
+  return messages
+    .filter((message) => message.role !== "system")
+    .map((message) => message.content)
+    .join("\n");
+}
+
+/** Each family has its own word for it: Qwen and GLM, DeepSeek and Granite, gpt-oss. */
+function thinking(think: Conversation["think"]): Readonly<Record<string, unknown>> {
+  if (think === undefined) return {};
+  const enabled = think !== false;
+  const effort = typeof think === "string" ? { reasoning_effort: think } : {};
+  return { enable_thinking: enabled, thinking: enabled, ...effort };
+}
+
+/** As the templates of transformers expect it (OpenAI's shape, arguments as an object). */
+function templateMessage(message: Message): Readonly<Record<string, unknown>> {
+  return {
+    role: message.role,
+    content: message.content,
+    ...(message.thinking && {
+      thinking: message.thinking,
+      reasoning_content: message.thinking,
+    }),
+    ...(message.toolCalls?.length && {
+      tool_calls: message.toolCalls.map((call) => ({
+        ...(call.id !== undefined && { id: call.id }),
+        type: "function",
+        function: { name: call.name, arguments: call.arguments },
+      })),
+    }),
+    ...(message.toolName && { name: message.toolName, tool_name: message.toolName }),
+    ...(message.toolCallId && { tool_call_id: message.toolCallId }),
+  };
+}
+
+/** A runner has one model, so one template; parsing it takes milliseconds, rendering it microseconds. */
+let last: { readonly source: string; readonly template: Template } | undefined;
+
+function parsed(source: string): Template {
+  if (last?.source !== source) last = { source, template: new Template(source) };
+  return last.template;
+}

@@ -1,0 +1,184 @@
+import type { Clock } from "../core/clock.ts";
+import type { ManifestDigest } from "../core/digest.ts";
+import type { InferenceError } from "../core/errors.ts";
+import type { LoadedModel, RunnerOptions } from "../core/inference.ts";
+import type { Logger } from "../core/log.ts";
+import { expiresInMs, type ModelUse } from "./loaded-models.ts";
+import { type LoadedRunner, Loading, type LoadRunner } from "./loading.ts";
+import { SlotQueue } from "./slot-queue.ts";
+
+/** A timer longer than 2^31 ms would fire at once. */
+const SLEEP_MS_MAX = 24 * 60 * 60 * 1_000;
+
+interface Resident extends LoadedRunner {
+  readonly key: string;
+  readonly options: RunnerOptions;
+}
+
+interface Deps {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** One model of this node: its queue, its runner while it is loaded, and its keep-alive. */
+export class ModelHost {
+  readonly model: ManifestDigest;
+  readonly queue: SlotQueue;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #disposed = new AbortController();
+  #keepAliveMs: number;
+  #idleSinceMs: number;
+  #resident: Resident | undefined;
+  #loading: Loading | undefined;
+  #retiring: Promise<void> | undefined;
+  #expiry: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+
+  constructor(
+    model: ManifestDigest,
+    options: { readonly numParallel: number; readonly keepAliveMs: number },
+    deps: Deps,
+  ) {
+    this.model = model;
+    this.queue = new SlotQueue(options.numParallel);
+    this.#keepAliveMs = options.keepAliveMs;
+    this.#clock = deps.clock;
+    this.#log = deps.log;
+    this.#idleSinceMs = deps.clock.nowMs();
+  }
+
+  /** Nothing of it is here that would be missed. */
+  get unused(): boolean {
+    const { running, waiting } = this.queue;
+    return !this.#resident && !this.#loading && !this.#retiring && running + waiting === 0;
+  }
+
+  /** How it is loaded. */
+  get options(): RunnerOptions {
+    return this.#resident?.options ?? {};
+  }
+
+  /** The runner, if it is loaded that way and alive. */
+  runnerFor(key: string): LoadedRunner | undefined {
+    const resident = this.#resident;
+    return resident?.key === key && resident.runner.alive ? resident : undefined;
+  }
+
+  /** As the decisions about memory see it; undefined when it is not loaded. */
+  use(): ModelUse | undefined {
+    if (!this.#resident) return undefined;
+    return {
+      model: this.model,
+      memoryBytes: this.#resident.needs.ramBytes,
+      running: this.queue.running,
+      keepAliveMs: this.#keepAliveMs,
+      idleSinceMs: this.#idleSinceMs,
+    };
+  }
+
+  status(): LoadedModel | undefined {
+    const use = this.use();
+    if (!use || !this.#resident) return undefined;
+    const { ramBytes, vramBytes, contextLength } = this.#resident.needs;
+    return {
+      model: this.model,
+      sizeBytes: ramBytes + vramBytes,
+      vramBytes,
+      contextLength,
+      expiresInMs: expiresInMs(use, this.#clock.nowMs()),
+    };
+  }
+
+  /** A request of it begins. Its keep-alive, if it has one, stays in force until another request brings another. */
+  begin(keepAliveMs: number | undefined): void {
+    this.#keepAliveMs = keepAliveMs ?? this.#keepAliveMs;
+    this.#expiry?.stop.abort();
+    this.#expiry = undefined;
+  }
+
+  /** A request of it has ended, and its slot is free again. */
+  finish(): void {
+    if (this.queue.running > 0) return;
+    this.#loading?.cancel();
+    if (this.queue.waiting > 0) return;
+    this.#idleSinceMs = this.#clock.nowMs();
+    if (!this.#resident || this.#disposed.signal.aborted) return;
+    const stop = new AbortController();
+    this.#expiry = { stop, done: this.#expire(this.#keepAliveMs, stop.signal) };
+  }
+
+  /** The load under way, or a new one. The caller has a slot. */
+  load(key: string, options: RunnerOptions, loadRunner: LoadRunner): Loading {
+    const before = this.#loading;
+    if (before && !before.cancelled) return before;
+    const loading = new Loading(async (o) => {
+      await before?.settled;
+      await this.#dropRunner();
+      const loaded = await loadRunner(o);
+      this.#keep({ ...loaded, key, options });
+      return loaded;
+    });
+    this.#loading = loading;
+    void loading.settled.then(() => {
+      if (this.#loading === loading) this.#loading = undefined;
+      if (loading.cancelled) this.finish();
+    });
+    return loading;
+  }
+
+  #keep(resident: Resident): void {
+    this.#resident = resident;
+    void resident.runner.ended.then(() => {
+      if (this.#resident === resident) this.#resident = undefined;
+    });
+  }
+
+  /** Unloads it when its running requests have ended; those that wait load it again. */
+  retire(): Promise<void> {
+    this.#retiring ??= this.#retire().finally(() => {
+      this.#retiring = undefined;
+    });
+    return this.#retiring;
+  }
+
+  async #retire(): Promise<void> {
+    this.queue.pause();
+    try {
+      while (this.queue.running > 0) await this.queue.changes.next(this.#disposed);
+      await this.#dropRunner();
+    } finally {
+      this.queue.resume();
+    }
+  }
+
+  /** Its requests fail with this error, and it is gone. */
+  async close(error: InferenceError): Promise<void> {
+    this.#disposed.abort(error);
+    this.queue.pause();
+    this.#loading?.cancel();
+    await this.#loading?.settled;
+    await this.#resident?.runner.kill(error);
+    this.#expiry?.stop.abort();
+    await this.#expiry?.done;
+    await this.#retiring?.catch(() => {});
+  }
+
+  async #dropRunner(): Promise<void> {
+    const resident = this.#resident;
+    this.#resident = undefined;
+    if (!resident) return;
+    await resident.runner[Symbol.asyncDispose]();
+    this.#log.info({ model: this.model }, "model unloaded");
+  }
+
+  async #expire(keepAliveMs: number, signal: AbortSignal): Promise<void> {
+    try {
+      for (let leftMs = keepAliveMs; leftMs > 0; leftMs -= SLEEP_MS_MAX) {
+        await this.#clock.sleep(Math.min(leftMs, SLEEP_MS_MAX), signal);
+      }
+    } catch {
+      return;
+    }
+    await this.retire();
+  }
+}

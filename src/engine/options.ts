@@ -1,0 +1,30 @@
+const MINUTE_MS = 60_000;
+
+export interface LlamaEngineOptions {
+  /** Requests that a model answers at once; its context takes memory for each. */
+  readonly numParallel: number;
+  /** Requests that may wait for a slot, of all models together. */
+  readonly maxQueue: number;
+  readonly maxLoadedModels: number;
+  /** Of a request that names none, bounded by what the model was trained on. */
+  readonly contextLength: number;
+  /** How long an idle model stays loaded. Infinity: for ever. */
+  readonly keepAliveMs: number;
+  /** A load that makes no progress for so long has failed. */
+  readonly loadTimeoutMs: number;
+  /** A runner with work that says nothing for so long is killed. */
+  readonly stallTimeoutMs: number;
+  /** For all models together, in addition to what the machine has free. Infinity: only the machine decides. */
+  readonly memoryBytesMax: number;
+}
+
+export const LLAMA_ENGINE_DEFAULTS: LlamaEngineOptions = {
+  numParallel: 4,
+  maxQueue: 512,
+  maxLoadedModels: 3,
+  contextLength: 4_096,
+  keepAliveMs: 5 * MINUTE_MS,
+  loadTimeoutMs: 5 * MINUTE_MS,
+  stallTimeoutMs: 15_000,
+  memoryBytesMax: Number.POSITIVE_INFINITY,
+};

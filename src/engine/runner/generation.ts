@@ -1,0 +1,229 @@
+import type { LlamaContextSequence, SequenceEvaluateOptions, Token } from "node-llama-cpp";
+import type { Logprob } from "../../core/inference.ts";
+import { shiftRange } from "./context-window.ts";
+import { type GrammarState, grammarFor, replay } from "./grammar.ts";
+import { logprobOf } from "./logprobs.ts";
+import type { Outbox } from "./outbox.ts";
+import { type Prompt, promptFor } from "./prompt.ts";
+import type { GenerateJob } from "./protocol.ts";
+import type { RunnerModel } from "./runner-model.ts";
+import type { Sequences } from "./sequences.ts";
+import { StopWords } from "./stop-words.ts";
+import { TokenText } from "./token-text.ts";
+
+interface Generation {
+  readonly runner: RunnerModel;
+  readonly sequences: Sequences;
+  readonly job: GenerateJob;
+  readonly outbox: Outbox;
+  readonly signal: AbortSignal;
+}
+
+/** Runs one job to its end, which it tells the outbox; returns without an end when the signal aborts. */
+export async function runGeneration(generation: Generation): Promise<void> {
+  const { runner, sequences, job, outbox, signal } = generation;
+  const prompt = promptFor(runner, job);
+  const grammar = job.format && (await grammarFor(runner.llama, runner.model, job.format));
+  if (job.renderOnly) {
+    outbox.other({ type: "rendered", prompt: prompt.text });
+    outbox.other(endEvent(prompt, { reason: "stop", tokens: 0, promptMs: 0, outputMs: 0 }));
+    return;
+  }
+  if (grammar) replay(runner.llama, grammar, prompt.resumedTokens);
+  await using lease = await sequences.lease(prompt.tokens);
+  const { sequence, cachedTokens } = lease;
+  const startMs = performance.now();
+  outbox.other({
+    type: "started",
+    promptTokens: prompt.promptTokens,
+    cachedTokens: Math.min(cachedTokens, prompt.promptTokens),
+  });
+  const rest = await evaluateAllButLast(generation, sequence, prompt.tokens.slice(cachedTokens));
+  const answer = await sampleAnswer(generation, { sequence, prompt, rest, grammar });
+  if (signal.aborted) return;
+  const endMs = performance.now();
+  const { reason, tokens, firstMs = endMs } = answer;
+  outbox.other({
+    ...endEvent(prompt, {
+      reason,
+      tokens: tokens.length + (job.resume?.tokens ?? 0),
+      promptMs: firstMs - startMs,
+      outputMs: endMs - firstMs,
+    }),
+    ...(job.returnContext && { context: [...prompt.tokens, ...tokens] }),
+  });
+}
+
+function endEvent(
+  prompt: Prompt,
+  numbers: {
+    readonly reason: "stop" | "length";
+    readonly tokens: number;
+    readonly promptMs: number;
+    readonly outputMs: number;
+  },
+) {
+  return { type: "end", promptTokens: prompt.promptTokens, ...numbers } as const;
+}
+
+/** Evaluates a long prompt piece by piece, so that it can be cancelled and other sequences get their share. */
+async function evaluateAllButLast(
+  { runner, signal }: Generation,
+  sequence: LlamaContextSequence,
+  tokens: readonly Token[],
+): Promise<Token[]> {
+  let rest = tokens.slice();
+  while (rest.length > runner.batchTokens && !signal.aborted) {
+    await sequence.evaluateWithoutGeneratingNewTokens(rest.slice(0, runner.batchTokens));
+    rest = rest.slice(runner.batchTokens);
+  }
+  return rest;
+}
+
+interface Answer {
+  readonly reason: "stop" | "length";
+  readonly tokens: readonly Token[];
+  readonly firstMs: number | undefined;
+}
+
+interface Output {
+  readonly token: Token;
+  readonly probabilities?: ReadonlyMap<Token, number>;
+}
+
+async function sampleAnswer(
+  { runner, job, outbox, signal }: Generation,
+  start: {
+    readonly sequence: LlamaContextSequence;
+    readonly prompt: Prompt;
+    readonly rest: Token[];
+    readonly grammar: GrammarState | undefined;
+  },
+): Promise<Answer> {
+  const { sequence, prompt } = start;
+  const tokens: Token[] = [];
+  let firstMs: number | undefined;
+  const answer = (reason: "stop" | "length"): Answer => ({ reason, tokens, firstMs });
+  const tokensMax = job.maxTokens - (job.resume?.tokens ?? 0);
+  if (tokensMax <= 0 || signal.aborted) return answer("length");
+  const text = new AnswerText(runner, prompt, job.stop);
+  const penaltyWindow = (count: number): Token[] => lastTokens(prompt.tokens, tokens, count);
+  const options = samplingOptions(runner, job, start.grammar, penaltyWindow);
+  const outputs: AsyncIterable<Output> = job.logprobs
+    ? sequence.evaluateWithMetadata(start.rest, { probabilities: true }, options)
+    : sequence.evaluateWithMetadata(start.rest, {}, options);
+  for await (const { token, probabilities } of outputs) {
+    firstMs ??= performance.now();
+    if (signal.aborted) break;
+    tokens.push(token);
+    const logprob =
+      probabilities && job.logprobs
+        ? logprobOf(token, probabilities, job.logprobs.top, runner.model)
+        : undefined;
+    const stopped = await text.push(token, logprob, outbox, signal);
+    if (stopped) return answer("stop");
+    if (tokens.length >= tokensMax || !(await makeRoom(runner, job, sequence, prompt.keep))) {
+      await text.flush(outbox, signal);
+      return answer("length");
+    }
+  }
+  firstMs ??= performance.now();
+  await text.flush(outbox, signal);
+  return answer("stop");
+}
+
+/** Frees a part of a full window; false when that is not wanted. */
+async function makeRoom(
+  runner: RunnerModel,
+  job: GenerateJob,
+  sequence: LlamaContextSequence,
+  keep: number,
+): Promise<boolean> {
+  const length = sequence.nextTokenIndex;
+  if (length < runner.contextLength - 1) return true;
+  if (!job.shift) return false;
+  await sequence.eraseContextTokenRanges([shiftRange(length, keep)]);
+  return true;
+}
+
+function lastTokens(before: readonly Token[], tokens: readonly Token[], count: number): Token[] {
+  if (tokens.length >= count) return tokens.slice(tokens.length - count);
+  const missing = count - tokens.length;
+  return [...before.slice(Math.max(0, before.length - missing)), ...tokens];
+}
+
+/** node-llama-cpp has no typical sampling: `typicalP` has no effect. */
+function samplingOptions(
+  runner: RunnerModel,
+  job: GenerateJob,
+  grammar: GrammarState | undefined,
+  penaltyWindow: (count: number) => Token[],
+): SequenceEvaluateOptions {
+  const { temperature, topK, topP, minP, seed, ...penalties } = job.sampling;
+  const { repeatPenalty: penalty, presencePenalty, frequencyPenalty, repeatLastN } = penalties;
+  const lastN = repeatLastN < 0 ? runner.contextLength : repeatLastN;
+  const punishes = lastN > 0 && (penalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0);
+  return {
+    temperature,
+    topK,
+    topP,
+    minP,
+    seed,
+    ...(grammar && { grammarEvaluationState: grammar }),
+    ...(punishes && {
+      repeatPenalty: {
+        punishTokens: () => penaltyWindow(lastN),
+        maxPunishTokens: lastN,
+        penalty,
+        presencePenalty,
+        frequencyPenalty,
+      },
+    }),
+  };
+}
+
+/** From tokens to what may be sent: whole code points, and nothing that may become a stop word. */
+class AnswerText {
+  readonly #text: TokenText<Token>;
+  readonly #stop: StopWords;
+  #tokens = 0;
+  #logprobs: Logprob[] = [];
+
+  constructor(runner: RunnerModel, prompt: Prompt, stop: readonly string[]) {
+    this.#text = new TokenText<Token>(
+      (tokens, before) => runner.model.detokenize(tokens, true, before),
+      prompt.tokens,
+    );
+    this.#stop = new StopWords(stop);
+  }
+
+  /** True when the token completed a stop word. */
+  async push(
+    token: Token,
+    logprob: Logprob | undefined,
+    outbox: Outbox,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    this.#tokens++;
+    if (logprob) this.#logprobs.push(logprob);
+    const { text, stopped } = this.#stop.push(this.#text.push(token));
+    await this.#emit(text, outbox, signal);
+    return stopped;
+  }
+
+  async flush(outbox: Outbox, signal: AbortSignal): Promise<void> {
+    await this.#emit(this.#stop.flush(), outbox, signal);
+  }
+
+  async #emit(text: string, outbox: Outbox, signal: AbortSignal): Promise<void> {
+    if (text === "") return;
+    const logprobs = this.#logprobs;
+    const tokens = this.#tokens;
+    this.#logprobs = [];
+    this.#tokens = 0;
+    await outbox.text(
+      { type: "text", text, tokens, ...(logprobs.length > 0 && { logprobs }) },
+      signal,
+    );
+  }
+}

@@ -1,0 +1,10 @@
+import { RunnerServer } from "./runner-server.ts";
+
+// The engine decides when a runner ends. A terminal's or a service manager's signals reach the whole group, but a node that
+// drains still needs its runners; when the node dies, however it dies, the channel closes.
+process.on("SIGINT", () => {});
+process.on("SIGTERM", () => {});
+process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+
+const server = new RunnerServer((message) => process.send?.(message));
+process.on("message", (message: unknown) => server.receive(message));

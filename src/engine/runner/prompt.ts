@@ -1,0 +1,104 @@
+import type { Token } from "node-llama-cpp";
+import { InferenceError } from "../../core/errors.ts";
+import type { GenerateInput, Message } from "../../core/inference.ts";
+import { renderConversation, withLayers } from "../chat-template.ts";
+import { fitConversation } from "../fit-conversation.ts";
+import { cutTokens } from "./context-window.ts";
+import type { GenerateJob } from "./protocol.ts";
+import type { RunnerModel } from "./runner-model.ts";
+
+const PROMPT_TOO_LONG =
+  "the prompt is longer than the context length currently available to the model; shorten the prompt, " +
+  "adjust the context length in settings, or use a model with a longer context length";
+
+export interface Prompt {
+  readonly text: string;
+  /** What to evaluate: the prompt's tokens, then those of the text to resume from. */
+  readonly tokens: readonly Token[];
+  readonly promptTokens: number;
+  readonly resumedTokens: readonly Token[];
+  /** Never dropped when the window is full: num_keep, and the first token if it begins the sequence. */
+  readonly keep: number;
+}
+
+/** The prompt of a job as text and as tokens that leave room for an answer. */
+export function promptFor(runner: RunnerModel, job: GenerateJob): Prompt {
+  const tokensMax = runner.contextLength - 1;
+  const { text, tokens } =
+    job.input.kind === "prompt"
+      ? rawPrompt(runner, job.input)
+      : conversationPrompt(runner, job.input, job.truncate ? tokensMax : Infinity);
+  if (tokens.length > tokensMax && !(job.truncate && job.shift)) {
+    throw new InferenceError("INVALID_REQUEST", PROMPT_TOO_LONG);
+  }
+  const resumedTokens = continuation(runner, { text, tokens }, job.resume?.text ?? "");
+  const begins = tokens[0] === runner.model.tokens.bos ? 1 : 0;
+  const keep = Math.max(0, job.sampling.numKeep) + begins;
+  const all = [...tokens, ...resumedTokens];
+  return {
+    text,
+    tokens: cutTokens(all, tokensMax, keep),
+    promptTokens: Math.min(tokens.length, tokensMax),
+    resumedTokens,
+    keep,
+  };
+}
+
+interface Tokenized {
+  readonly text: string;
+  readonly tokens: readonly Token[];
+}
+
+function rawPrompt(
+  runner: RunnerModel,
+  input: GenerateInput & { readonly kind: "prompt" },
+): Tokenized {
+  if (input.suffix === undefined || input.suffix === "") {
+    return { text: input.prompt, tokens: runner.tokenize(input.prompt) };
+  }
+  const { prefix, suffix, middle, prefixString, suffixString, middleString } =
+    runner.model.tokens.infill;
+  if (prefix === null || suffix === null || middle === null) {
+    throw new InferenceError("INVALID_REQUEST", "the model does not support insert");
+  }
+  const tokenize = (text: string): Token[] => runner.model.tokenize(text, false);
+  return {
+    text: `${prefixString}${input.prompt}${suffixString}${input.suffix}${middleString}`,
+    tokens: [prefix, ...tokenize(input.prompt), suffix, ...tokenize(input.suffix), middle],
+  };
+}
+
+function conversationPrompt(
+  runner: RunnerModel,
+  input: GenerateInput & { readonly kind: "messages" },
+  tokensMax: number,
+): Tokenized {
+  if (input.template !== undefined) {
+    throw new InferenceError("UNSUPPORTED", "a Go template in a request is not supported");
+  }
+  const before = input.context ? textOf(runner, input.context) : "";
+  const render = (messages: readonly Message[]): Tokenized => {
+    const text = before + renderConversation(runner.template, messages, input);
+    return { text, tokens: runner.tokenize(text) };
+  };
+  const fits = (messages: readonly Message[]): boolean =>
+    render(messages).tokens.length <= tokensMax;
+  return render(fitConversation(withLayers(input, runner.spec), fits));
+}
+
+/** An earlier answer's tokens, from a client: they go back to text, so that they need not be this model's. */
+function textOf(runner: RunnerModel, context: readonly number[]): string {
+  const tokensMax = runner.model.fileInfo.metadata.tokenizer.ggml.tokens.length;
+  const isToken = (token: number): token is Token =>
+    Number.isInteger(token) && token >= 0 && token < tokensMax;
+  const tokens = context.filter(isToken).filter((token) => token !== runner.model.tokens.bos);
+  return runner.model.detokenize(tokens, true);
+}
+
+/** The tokens of text that goes on after the prompt, cut as the tokenizer cuts both together when it can be. */
+function continuation(runner: RunnerModel, prompt: Tokenized, text: string): readonly Token[] {
+  if (text === "") return [];
+  const all = runner.tokenize(prompt.text + text);
+  const follows = prompt.tokens.every((token, index) => all[index] === token);
+  return follows ? all.slice(prompt.tokens.length) : runner.model.tokenize(text, true);
+}

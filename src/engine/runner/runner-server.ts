@@ -1,0 +1,135 @@
+import type { Llama } from "node-llama-cpp";
+import { InferenceError, messageOf } from "../../core/errors.ts";
+import { Embedder } from "./embedding.ts";
+import { runGeneration } from "./generation.ts";
+import { Outbox } from "./outbox.ts";
+import {
+  type EmbedJob,
+  type Failure,
+  type FromRunner,
+  type GenerateJob,
+  isToRunner,
+  type RunnerNeeds,
+  type RunnerSpec,
+  type ToRunner,
+} from "./protocol.ts";
+import { inspectModel, openLlama, RunnerModel } from "./runner-model.ts";
+import { Sequences } from "./sequences.ts";
+
+interface Job {
+  readonly abort: AbortController;
+  readonly outbox?: Outbox;
+}
+
+interface Inspected {
+  readonly llama: Llama;
+  readonly spec: RunnerSpec;
+  readonly needs: RunnerNeeds;
+}
+
+interface Loaded {
+  readonly runner: RunnerModel;
+  readonly sequences: Sequences | undefined;
+  readonly embedder: Embedder;
+}
+
+/** The runner's side of the protocol: one model, many jobs. */
+export class RunnerServer {
+  readonly #send: (message: FromRunner) => void;
+  readonly #jobs = new Map<number, Job>();
+  #inspected: Inspected | undefined;
+  #loaded: Loaded | undefined;
+
+  constructor(send: (message: FromRunner) => void) {
+    this.#send = send;
+  }
+
+  receive(message: unknown): void {
+    if (!isToRunner(message)) return;
+    this.#handle(message).catch((error: unknown) => {
+      this.#send({ type: "notLoaded", message: messageOf(error) });
+    });
+  }
+
+  async #handle(message: ToRunner): Promise<void> {
+    switch (message.type) {
+      case "inspect":
+        return await this.#inspect(message.spec);
+      case "load":
+        return await this.#load();
+      case "generate":
+        return await this.#generate(message.id, message.job);
+      case "embed":
+        return await this.#embed(message.id, message.job);
+      case "cancel":
+        return this.#jobs.get(message.id)?.abort.abort();
+      case "credit":
+        return this.#jobs.get(message.id)?.outbox?.credit(message.events);
+      case "ping":
+        return this.#send({ type: "pong" });
+    }
+  }
+
+  async #inspect(spec: RunnerSpec): Promise<void> {
+    const llama = await openLlama(spec, (level, text) => this.#send({ type: "log", level, text }));
+    const needs = await inspectModel(llama, spec);
+    this.#inspected = { llama, spec, needs };
+    this.#send({ type: "inspected", needs });
+  }
+
+  async #load(): Promise<void> {
+    if (!this.#inspected) throw new Error("load before inspect");
+    const { llama, spec, needs } = this.#inspected;
+    let toldPercent = 0;
+    const runner = await RunnerModel.load(llama, spec, needs, (fraction) => {
+      const percent = Math.floor(fraction * 100);
+      if (percent === toldPercent) return;
+      toldPercent = percent;
+      this.#send({ type: "progress", fraction });
+    });
+    const sequences = runner.onlyEmbeds ? undefined : new Sequences(await runner.context());
+    this.#loaded = { runner, sequences, embedder: new Embedder(runner) };
+    this.#send({ type: "loaded" });
+  }
+
+  async #generate(id: number, job: GenerateJob): Promise<void> {
+    const outbox = new Outbox((event) => this.#send({ type: "event", id, event }));
+    await this.#run(id, outbox, async ({ runner, sequences }, signal) => {
+      if (!sequences)
+        throw new InferenceError("UNSUPPORTED", "this model does not support generate");
+      await runGeneration({ runner, sequences, job, outbox, signal });
+    });
+  }
+
+  async #embed(id: number, job: EmbedJob): Promise<void> {
+    await this.#run(id, undefined, async ({ embedder }, signal) => {
+      const onVector = (vector: Float32Array): void => this.#send({ type: "vector", id, vector });
+      const promptTokens = await embedder.run(job, onVector, signal);
+      this.#send({ type: "embedded", id, promptTokens });
+    });
+  }
+
+  /** Tells of a failure, and of the end of every job: then its slot is free. */
+  async #run(
+    id: number,
+    outbox: Outbox | undefined,
+    action: (loaded: Loaded, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const abort = new AbortController();
+    this.#jobs.set(id, { abort, ...(outbox && { outbox }) });
+    try {
+      if (!this.#loaded) throw new Error("a job before load");
+      await action(this.#loaded, abort.signal);
+    } catch (error) {
+      this.#send({ type: "failed", id, failure: failureOf(error) });
+    } finally {
+      this.#jobs.delete(id);
+      this.#send({ type: "finished", id });
+    }
+  }
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof InferenceError) return { code: error.code, message: error.message };
+  return { code: "RUNNER_DIED", message: `the model runner failed: ${messageOf(error)}` };
+}
