@@ -157,9 +157,9 @@ t.test("a file cut off anywhere is refused", async (t) => {
   const lengths: number[] = [];
   // Every byte of the keys and tensors; inside the long lists, which are all alike, some; and some of the tensors' data.
   for (let n = 0; n < firstArray; n++) lengths.push(n);
-  for (let n = firstArray; n < afterArrays; n += 61) lengths.push(n);
-  for (let n = afterArrays; n < afterArrays + 4_000; n++) lengths.push(n);
-  for (let n = afterArrays + 4_000; n < bytes.length; n += 100_003) lengths.push(n);
+  for (let n = firstArray; n < afterArrays; n += 131) lengths.push(n);
+  for (let n = afterArrays; n < afterArrays + 2_500; n++) lengths.push(n);
+  for (let n = afterArrays + 2_500; n < bytes.length; n += 100_003) lengths.push(n);
   lengths.push(bytes.length - 1);
   writeFileSync(file, bytes);
   for (const length of lengths.reverse()) {
@@ -171,8 +171,7 @@ t.test("a file cut off anywhere is refused", async (t) => {
 });
 
 t.test("damaged headers are read or refused, and nothing else", async (t) => {
-  const bytes = readFileSync(DEMO).subarray(0, 60_000);
-  const head = Buffer.concat([bytes, Buffer.alloc(2_000_000)]);
+  const head = readFileSync(DEMO).subarray(0, 60_000);
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.tuple(fc.nat(40_000), fc.nat(255)), { minLength: 1, maxLength: 8 }),
@@ -180,7 +179,9 @@ t.test("damaged headers are read or refused, and nothing else", async (t) => {
       async (flips, verbose) => {
         const damaged = Buffer.from(head);
         for (const [place, byte] of flips) damaged[place] = byte;
-        await outcome(() => read(damaged, verbose));
+        writeFileSync(file, damaged);
+        truncateSync(file, 2_000_000);
+        await outcome(() => readGguf(file, { verbose }, { signal }));
       },
     ),
     { numRuns: 300 },

@@ -1,19 +1,10 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import t, { type Test } from "tap";
 import { ggufFile, key, tensor, tinyGguf, value } from "../../test/fixtures/gguf-file.ts";
-import { snapshot } from "../../test/fixtures/ollama-folder.ts";
+import { snapshot, writeOllamaModel } from "../../test/fixtures/ollama-folder.ts";
 import { systemClock } from "../core/clock.ts";
 import { formatDigest, manifestDigestOf } from "../core/digest.ts";
 import { silentLog } from "../core/log.ts";
@@ -245,16 +236,50 @@ function fill(file: string): void {
   }
 }
 
-t.test("a folder that may only be read takes no import", async (t) => {
+t.test("a folder that may only be read is served and takes no import", async (t) => {
   const dir = smallDisk(t, 4_000_000);
   if (dir === undefined) return t.plan(0, NO_MOUNT);
-  for (const name of ["blobs", "manifests"]) mkdirSync(path.join(dir, name));
+  writeOllamaModel(dir, "registry.ollama.ai/library/here/latest", { model: tinyGguf() });
   execFileSync("mount", ["-o", "remount,ro", dir]);
+  const before = snapshot(dir);
   await using store = await ModelStore.open({ dir }, deps);
   t.notOk(store.writable);
+  t.match(store.list(), [{ name: "registry.ollama.ai/library/here:latest" }]);
   await t.rejects(importGguf(store, { file: DEMO, name: "m" }, { signal }), {
     code: "MODELS_DIR_NOT_WRITABLE",
     message: /EROFS.+set OLLAMA_MODELS/,
   });
-  t.same(readdirSync(path.join(dir, "blobs")), []);
+  t.same(snapshot(dir), before);
+});
+
+const KILLED_IMPORT = `
+  import { systemClock } from "./src/core/clock.ts";
+  import { silentLog } from "./src/core/log.ts";
+  import { importGguf } from "./src/blobs/import-gguf.ts";
+  import { ModelStore } from "./src/blobs/model-store.ts";
+  const [dir, file] = process.argv.slice(1);
+  const store = await ModelStore.open({ dir }, { clock: systemClock, log: silentLog });
+  const onProgress = (done) => done > 0 && process.kill(process.pid, "SIGKILL");
+  await importGguf(store, { file, name: "m" }, { signal: new AbortController().signal, onProgress });
+`;
+
+t.test("what a killed import leaves goes later, and is never taken for a model", async (t) => {
+  const dir = t.testdir();
+  const killed = spawnSync(process.execPath, [
+    "--input-type=module",
+    "-e",
+    KILLED_IMPORT,
+    dir,
+    DEMO,
+  ]);
+  t.equal(killed.signal, "SIGKILL");
+  t.match(files(dir), [/^blobs\/ollamamax-[0-9a-f]{32}\.partial$/]);
+  {
+    await using store = await ModelStore.open({ dir }, deps);
+    t.same(store.list(), []);
+    t.equal(files(dir).length, 1, "it may still run");
+  }
+  const later = { ...systemClock, wallMs: () => Date.now() + 2 * 60 * 60 * 1_000 };
+  await using _store = await ModelStore.open({ dir }, { ...deps, clock: later });
+  t.same(files(dir), []);
 });

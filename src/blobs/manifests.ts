@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Dirent } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
+import { messageOf } from "../core/errors.ts";
 import type { ModelName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
 import { BlobError, systemCode, writeFailure } from "./errors.ts";
@@ -18,8 +19,8 @@ export interface ManifestTree {
   readonly files: readonly ManifestFile[];
   /** Every folder that was looked into: what to watch. */
   readonly dirs: readonly string[];
-  /** False when there were more entries than we look at. */
-  readonly complete: boolean;
+  /** By path: what could not be looked into, and why. */
+  readonly problems: ReadonlyMap<string, string>;
 }
 
 const LEVELS = 4;
@@ -32,17 +33,21 @@ const ENTRIES_MAX = 50_000;
 export async function listManifests(layout: Layout): Promise<ManifestTree> {
   const files: ManifestFile[] = [];
   const dirs: string[] = [];
+  const problems = new Map<string, string>();
   let entries = 0;
   let level: string[][] = [[]];
   for (let depth = 1; depth <= LEVELS; depth++) {
     const below: string[][] = [];
     for (const parts of level) {
       const dir = path.join(layout.manifestsDir, ...parts);
-      const found = await entriesOf(dir);
+      const found = await entriesOf(dir, problems);
       if (!found) continue;
       dirs.push(dir);
       entries += found.length;
-      if (entries > ENTRIES_MAX) return { files, dirs, complete: false };
+      if (entries > ENTRIES_MAX) {
+        problems.set(layout.manifestsDir, `more than ${ENTRIES_MAX} entries: the rest is ignored`);
+        return { files, dirs, problems };
+      }
       for (const entry of found) {
         const place = [...parts, entry.name];
         if (depth < LEVELS) {
@@ -55,19 +60,27 @@ export async function listManifests(layout: Layout): Promise<ManifestTree> {
     }
     level = below;
   }
-  return { files, dirs, complete: true };
+  return { files, dirs, problems };
 }
 
-/** In the order of their names; undefined when it is no folder, or gone by now. */
-async function entriesOf(dir: string): Promise<Dirent[] | undefined> {
+/** In the order of their names; undefined when it is no folder, is gone by now, or may not be read. */
+async function entriesOf(
+  dir: string,
+  problems?: Map<string, string>,
+): Promise<Dirent[] | undefined> {
   try {
     const entries = await readdir(dir, { withFileTypes: true });
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
-    if (["ENOENT", "ENOTDIR", "ELOOP"].includes(systemCode(error) ?? "")) return undefined;
-    throw error;
+    const code = systemCode(error) ?? "";
+    if (NO_FOLDER_CODES.has(code)) return undefined;
+    if (!problems || code !== "EACCES") throw error;
+    problems.set(dir, messageOf(error));
+    return undefined;
   }
 }
+
+const NO_FOLDER_CODES: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP"]);
 
 export async function readManifestBytes(file: string, { signal }: Waiting): Promise<Uint8Array> {
   const stats = await stat(file);

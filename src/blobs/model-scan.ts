@@ -44,7 +44,7 @@ export class ModelScan {
   readonly #log: Logger;
   /** By path; made anew by each scan, so it never holds more than the folder does. */
   #seen: ReadonlyMap<string, Seen> = new Map();
-  #complete = true;
+  #problems: ReadonlyMap<string, string> = new Map();
 
   constructor(layout: Layout, log: Logger) {
     this.#layout = layout;
@@ -57,10 +57,11 @@ export class ModelScan {
       file,
       seen: await this.#look(file, o),
     }));
+    const problems = new Map(tree.problems);
     const models = new Map<string, ScannedModel>();
     for (const { file, seen } of rows) {
-      this.#tell(file, seen);
       const { manifest, whole, problem } = seen;
+      if (problem !== undefined) problems.set(file.path, problem);
       if (!manifest) continue;
       const ready = whole && problem === undefined;
       models.set(formatFullName(file.name), {
@@ -69,10 +70,7 @@ export class ModelScan {
         ...(ready && { whole }),
       });
     }
-    if (this.#complete && !tree.complete) {
-      this.#log.warn({ dir: this.#layout.manifestsDir }, "too many manifests, the rest is ignored");
-    }
-    this.#complete = tree.complete;
+    this.#tell(problems);
     this.#seen = new Map(rows.map(({ file, seen }) => [file.path, seen]));
     return { models, dirs: tree.dirs };
   }
@@ -105,8 +103,11 @@ export class ModelScan {
   }
 
   /** Each problem once, until it changes. */
-  #tell(file: ManifestFile, { problem }: Seen): void {
-    if (problem === undefined || this.#seen.get(file.path)?.problem === problem) return;
-    this.#log.warn({ manifest: file.path, problem }, "model cannot be served");
+  #tell(problems: ReadonlyMap<string, string>): void {
+    for (const [path, problem] of problems) {
+      if (this.#problems.get(path) === problem) continue;
+      this.#log.warn({ path, problem }, "model cannot be served");
+    }
+    this.#problems = problems;
   }
 }

@@ -312,6 +312,12 @@ t.test("rights of a user who is not root", async (t) => {
     t.equal(names(store).length, 1, "served all the same");
     await t.rejects(store.create({ signal }), { code: "MODELS_DIR_NOT_WRITABLE" });
   }
+  chmodSync(path.join(dir, "manifests", LIBRARY), 0o000);
+  {
+    await using store = await ModelStore.open({ dir }, deps);
+    t.equal(names(store).length, 0, "a part that may not be read does not hold up the rest");
+  }
+  chmodSync(path.join(dir, "manifests", LIBRARY), 0o755);
   chmodSync(path.join(dir, "manifests"), 0o000);
   await t.rejects(ModelStore.open({ dir }, deps), { code: "MODELS_DIR_NOT_READABLE" });
   for (const name of ["blobs", "manifests"]) chmodSync(path.join(dir, name), 0o755);

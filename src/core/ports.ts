@@ -154,6 +154,7 @@ export interface PartialBlob extends AsyncDisposable {
 export interface BlobStore {
   /** Undefined when it is not here. */
   stat(digest: BlobDigest): Promise<{ readonly sizeBytes: number } | undefined>;
+  /** From `start` up to, not including, `end`. */
   read(
     digest: BlobDigest,
     range: { readonly start: number; readonly end: number },
