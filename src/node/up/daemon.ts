@@ -147,6 +147,9 @@ export class Daemon implements AsyncDisposable {
       clearTimeout(killer);
     }
     await this.#running;
+    // A runner that outlives its daemon for a moment holds the same pipes: nothing may reach the closed log.
+    child?.stdout?.destroy();
+    child?.stderr?.destroy();
     this.#log[Symbol.dispose]();
   }
 }
