@@ -1,0 +1,163 @@
+import { InferenceError, isAborted } from "../core/errors.ts";
+import type { NodeId } from "../core/node-id.ts";
+import type { PeerStream, Waiting } from "../core/ports.ts";
+import type { Channel } from "./channel.ts";
+import { END } from "./frames.ts";
+
+export interface ExchangeOptions {
+  readonly peer: NodeId;
+  readonly protocol: string;
+  readonly messageBytesMax: number;
+  readonly nowMs: () => number;
+  /** Called once, when the exchange is over; `clean` when the channel can carry the next one. */
+  readonly onDone: (clean: boolean) => void;
+}
+
+interface Waiter {
+  readonly sinceMs: number;
+  /** Looks whether what it waits for has come. */
+  readonly check: () => void;
+}
+
+/** One request and its reply over a channel. */
+export class Exchange implements PeerStream {
+  readonly peer: NodeId;
+  readonly #channel: Channel;
+  readonly #options: ExchangeOptions;
+  readonly #waiters = new Set<Waiter>();
+  #aborter: AbortController | undefined;
+  #ended = false;
+  #peerEnded = false;
+  #over: Error | undefined;
+
+  constructor(channel: Channel, options: ExchangeOptions) {
+    this.peer = options.peer;
+    this.#channel = channel;
+    this.#options = options;
+    channel.onEvent = () => this.#onEvent();
+  }
+
+  /** Made on first use: most exchanges never look at it. */
+  get signal(): AbortSignal {
+    this.#aborter ??= new AbortController();
+    const reason = this.#over ?? this.#broken();
+    if (reason && !this.#aborter.signal.aborted) this.#aborter.abort(reason);
+    return this.#aborter.signal;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether the peer's end has come, read or not. */
+  get peerEnded(): boolean {
+    return this.#peerEnded || this.#channel.endReceived;
+  }
+
+  /** How long a send or receive has been waiting. */
+  waitingMs(nowMs: number): number {
+    let longestMs = 0;
+    for (const { sinceMs } of this.#waiters) longestMs = Math.max(longestMs, nowMs - sinceMs);
+    return longestMs;
+  }
+
+  async send(message: Uint8Array, { signal }: Waiting): Promise<void> {
+    if (message.length > this.#options.messageBytesMax) {
+      throw new InferenceError(
+        "INVALID_REQUEST",
+        `a message of ${message.length} bytes is over the limit of ${this.#options.messageBytesMax} for ${this.#options.protocol}`,
+      );
+    }
+    this.#mayWrite(signal);
+    this.#write(() => this.#channel.write(message));
+    if (!this.#channel.writable) await this.#until(() => this.#channel.writable, signal);
+  }
+
+  async end({ signal }: Waiting): Promise<void> {
+    if (this.#ended) return;
+    this.#mayWrite(signal);
+    this.#write(() => this.#channel.writeEnd());
+    this.#ended = true;
+  }
+
+  async receive({ signal }: Waiting): Promise<Uint8Array | null> {
+    signal.throwIfAborted();
+    if (this.#over) throw this.#over;
+    if (this.#peerEnded) return null;
+    if (!this.#channel.readable) await this.#until(() => this.#channel.readable, signal);
+    const frame = this.#channel.read();
+    if (frame !== END && frame !== undefined) return frame;
+    this.#peerEnded = true;
+    return null;
+  }
+
+  /** Ends it from outside: the peer is told, everything that waits here fails. */
+  break(reason: Error): void {
+    this.#channel.reset(reason);
+    this.#onEvent();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#over) return;
+    while (!this.#peerEnded && this.#channel.endReceived) {
+      this.#peerEnded = this.#channel.read() === END;
+    }
+    const clean = this.#ended && this.#peerEnded && !this.#channel.failure;
+    this.#over = new InferenceError("STREAM_BROKEN", "this exchange is over");
+    if (!clean) this.#channel.reset(new Error("the exchange was left"));
+    this.#onEvent();
+    this.#channel.onEvent = () => {};
+    this.#options.onDone(clean);
+  }
+
+  #onEvent(): void {
+    for (const waiter of this.#waiters) waiter.check();
+    const reason = this.#over ?? this.#broken();
+    if (reason && this.#aborter && !this.#aborter.signal.aborted) this.#aborter.abort(reason);
+  }
+
+  #broken(): Error | undefined {
+    const cause = this.#channel.failure;
+    if (!cause) return undefined;
+    if (cause instanceof InferenceError || isAborted(cause)) return cause;
+    return new InferenceError("STREAM_BROKEN", `the stream to ${this.peer} broke`, { cause });
+  }
+
+  #mayWrite(signal: AbortSignal): void {
+    signal.throwIfAborted();
+    if (this.#ended) throw new Error("this side of the exchange has ended");
+    const reason = this.#over ?? this.#broken();
+    if (reason) throw reason;
+  }
+
+  #write(action: () => void): void {
+    try {
+      action();
+    } catch (cause) {
+      throw new InferenceError("STREAM_BROKEN", `the stream to ${this.peer} broke`, { cause });
+    }
+  }
+
+  /** Waits for the condition; fails when the signal aborts or, the condition still unmet, the channel has broken. */
+  #until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const finish = (settle: () => void): void => {
+        this.#waiters.delete(waiter);
+        signal.removeEventListener("abort", onAbort);
+        settle();
+      };
+      const onAbort = (): void => finish(() => reject(signal.reason));
+      const waiter: Waiter = {
+        sinceMs: this.#options.nowMs(),
+        check: () => {
+          if (condition()) return finish(resolve);
+          const reason = this.#over ?? this.#broken();
+          if (reason) finish(() => reject(reason));
+        },
+      };
+      this.#waiters.add(waiter);
+      signal.addEventListener("abort", onAbort, { once: true });
+      waiter.check();
+    });
+  }
+}
