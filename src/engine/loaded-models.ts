@@ -1,8 +1,12 @@
 import type { ManifestDigest } from "../core/digest.ts";
 
+/** What a runner takes beside the model: Node, the library, buffers. */
+export const PROCESS_BYTES = 128 * 1024 * 1024;
+
 /** A loaded model, as far as the decisions below need it. */
 export interface ModelUse {
   readonly model: ManifestDigest;
+  /** Of its whole runner. */
   readonly memoryBytes: number;
   readonly running: number;
   /** How long it stays when idle. Infinity: for ever. */

@@ -3,7 +3,7 @@ import type { ManifestDigest } from "../core/digest.ts";
 import type { InferenceError } from "../core/errors.ts";
 import type { LoadedModel, RunnerOptions } from "../core/inference.ts";
 import type { Logger } from "../core/log.ts";
-import { expiresInMs, type ModelUse } from "./loaded-models.ts";
+import { expiresInMs, type ModelUse, PROCESS_BYTES } from "./loaded-models.ts";
 import { type LoadedRunner, Loading, type LoadRunner } from "./loading.ts";
 import { SlotQueue } from "./slot-queue.ts";
 
@@ -69,7 +69,7 @@ export class ModelHost {
     if (!this.#resident) return undefined;
     return {
       model: this.model,
-      memoryBytes: this.#resident.needs.ramBytes,
+      memoryBytes: this.#resident.needs.ramBytes + PROCESS_BYTES,
       running: this.queue.running,
       keepAliveMs: this.#keepAliveMs,
       idleSinceMs: this.#idleSinceMs,

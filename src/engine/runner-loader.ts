@@ -6,14 +6,12 @@ import type { Waiting } from "../core/ports.ts";
 import type { Random } from "../core/random.ts";
 import { backoffMs } from "../core/retry.ts";
 import { unlessAborted } from "./changes.ts";
-import { type LoadStep, type ModelUse, nextLoadStep } from "./loaded-models.ts";
+import { type LoadStep, type ModelUse, nextLoadStep, PROCESS_BYTES } from "./loaded-models.ts";
 import type { LoadedRunner } from "./loading.ts";
 import type { LlamaEngineOptions } from "./options.ts";
 import type { RunnerSpec } from "./runner/protocol.ts";
 import { RunnerProcess } from "./runner-process.ts";
 
-/** What a runner takes beside the model: Node, the library, buffers. */
-const PROCESS_BYTES = 128 * 1024 * 1024;
 const RESTART = { firstMs: 500, maxMs: 10_000 };
 
 interface Deps {

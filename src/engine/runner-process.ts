@@ -44,7 +44,7 @@ export class RunnerProcess implements AsyncDisposable {
   readonly #stallTimeoutMs: number;
   readonly #stopped = new AbortController();
   readonly #jobs = new Map<number, RunnerJob>();
-  readonly #watching: Promise<void>;
+  #watching: Promise<void> | undefined;
   #nextJob = 1;
   #heard = true;
   #stderr = "";
@@ -67,7 +67,6 @@ export class RunnerProcess implements AsyncDisposable {
       // It could not even be started, which its error event has told.
       () => {},
     );
-    this.#watching = this.#watch();
   }
 
   static spawn(options: { readonly stallTimeoutMs: number }, deps: Deps): RunnerProcess {
@@ -137,6 +136,7 @@ export class RunnerProcess implements AsyncDisposable {
     if (this.#failure) job.fail(this.#failure);
     else {
       this.#jobs.set(id, job);
+      this.#watching ??= this.#watch();
       this.#send(message(id));
     }
     return job;
@@ -200,26 +200,23 @@ export class RunnerProcess implements AsyncDisposable {
    * this process itself was frozen, that is one ping missed and not a minute.
    */
   async #watch(): Promise<void> {
-    let silentMs = 0;
-    while (!this.#stopped.signal.aborted) {
-      try {
-        await this.#clock.sleep(PING_INTERVAL_MS, this.#stopped.signal);
-      } catch {
-        return;
-      }
-      silentMs = this.#heard || this.#jobs.size === 0 ? 0 : silentMs + PING_INTERVAL_MS;
-      if (silentMs >= this.#stallTimeoutMs) {
-        this.#log.warn({ silentMs }, "model runner stalled");
-        this.#unexpected = true;
-        this.#failure = new InferenceError("STALLED", "model runner has stopped answering");
-        this.#child.kill("SIGKILL");
-        return;
-      }
-      if (this.#jobs.size > 0 && (this.#heard || silentMs === 0)) {
+    const { signal } = this.#stopped;
+    this.#heard = true;
+    for (let silentMs = 0; this.#jobs.size > 0 && silentMs < this.#stallTimeoutMs; ) {
+      if (this.#heard) {
+        silentMs = 0;
         this.#heard = false;
         this.#send({ type: "ping" });
-      }
+      } else silentMs += PING_INTERVAL_MS;
+      await this.#clock.sleep(PING_INTERVAL_MS, signal).catch(() => {});
+      if (signal.aborted) return;
     }
+    this.#watching = undefined;
+    if (this.#jobs.size === 0 || this.#heard) return;
+    this.#log.warn({}, "model runner stalled");
+    this.#unexpected = true;
+    this.#failure ??= new InferenceError("STALLED", "model runner has stopped answering");
+    this.#child.kill("SIGKILL");
   }
 }
 

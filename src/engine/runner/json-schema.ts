@@ -1,8 +1,10 @@
+import { AppError } from "../../core/errors.ts";
+
 /** A JSON Schema in the subset that node-llama-cpp makes grammars from. */
 export type GrammarSchema = Readonly<Record<string, unknown>>;
 type Schema = Readonly<Record<string, unknown>>;
 
-export class JsonSchemaError extends Error {}
+export class JsonSchemaError extends AppError<"INVALID_SCHEMA"> {}
 
 const SIMPLE_TYPES = ["string", "number", "integer", "boolean", "null"];
 const DEPTH_MAX = 64;
@@ -15,9 +17,10 @@ const REPETITIONS_MAX = 500;
  * is left to the model, as in llama.cpp; every property is required, since optional ones cannot be expressed.
  */
 export function toGrammarSchema(schema: unknown, depth = 0): GrammarSchema {
-  if (depth > DEPTH_MAX) throw new JsonSchemaError("the schema is nested too deeply");
+  if (depth > DEPTH_MAX)
+    throw new JsonSchemaError("INVALID_SCHEMA", "the schema is nested too deeply");
   if (schema === true) return anyValue();
-  if (!isSchema(schema)) throw new JsonSchemaError("a schema must be an object");
+  if (!isSchema(schema)) throw new JsonSchemaError("INVALID_SCHEMA", "a schema must be an object");
   const inner = (part: unknown): GrammarSchema => toGrammarSchema(part, depth + 1);
   const definitions = definitionsOf(schema, inner);
   const shape = shapeOf(schema, inner);
@@ -47,7 +50,7 @@ function typed(type: unknown, schema: Schema, inner: Inner): GrammarSchema {
   if (type === "object") return objectShape(schema, inner);
   if (type === "array") return arrayShape(schema, inner);
   if (typeof type !== "string" || !SIMPLE_TYPES.includes(type)) {
-    throw new JsonSchemaError(`unknown type ${JSON.stringify(type)}`);
+    throw new JsonSchemaError("INVALID_SCHEMA", `unknown type ${JSON.stringify(type)}`);
   }
   if (type !== "string") return { type };
   const format = schema["format"];
@@ -57,7 +60,8 @@ function typed(type: unknown, schema: Schema, inner: Inner): GrammarSchema {
 
 function objectShape(schema: Schema, inner: Inner): GrammarSchema {
   const properties = schema["properties"] ?? {};
-  if (!isSchema(properties)) throw new JsonSchemaError("properties must be an object");
+  if (!isSchema(properties))
+    throw new JsonSchemaError("INVALID_SCHEMA", "properties must be an object");
   const names = Object.keys(properties);
   const additional = schema["additionalProperties"];
   return {
@@ -132,7 +136,7 @@ function countIn(schema: Schema, name: string): number | undefined {
 
 function listOf(value: unknown, name: string): readonly unknown[] {
   if (!Array.isArray(value) || value.length === 0) {
-    throw new JsonSchemaError(`${name} must be a list with at least one entry`);
+    throw new JsonSchemaError("INVALID_SCHEMA", `${name} must be a list with at least one entry`);
   }
   return value;
 }

@@ -39,6 +39,7 @@ export class RunnerServer {
   readonly #jobs = new Map<number, Job>();
   #inspected: Inspected | undefined;
   #loaded: Loaded | undefined;
+  #lastWarning = "";
 
   constructor(send: (message: FromRunner) => void) {
     this.#send = send;
@@ -47,7 +48,9 @@ export class RunnerServer {
   receive(message: unknown): void {
     if (!isToRunner(message)) return;
     this.#handle(message).catch((error: unknown) => {
-      this.#send({ type: "notLoaded", message: messageOf(error) });
+      // llama.cpp says why in its log; the library only that.
+      const why = this.#lastWarning === "" ? "" : `: ${this.#lastWarning}`;
+      this.#send({ type: "notLoaded", message: messageOf(error) + why });
     });
   }
 
@@ -71,7 +74,10 @@ export class RunnerServer {
   }
 
   async #inspect(spec: RunnerSpec): Promise<void> {
-    const llama = await openLlama(spec, (level, text) => this.#send({ type: "log", level, text }));
+    const llama = await openLlama(spec, (level, text) => {
+      if (level === "warn") this.#lastWarning = text.trim();
+      this.#send({ type: "log", level, text });
+    });
     const needs = await inspectModel(llama, spec);
     this.#inspected = { llama, spec, needs };
     this.#send({ type: "inspected", needs });

@@ -1,0 +1,72 @@
+import t from "tap";
+import type { Message } from "../core/inference.ts";
+import { renderConversation, withLayers } from "./chat-template.ts";
+
+const user: Message = { role: "user", content: "hi" };
+const system: Message = { role: "system", content: "be brief" };
+const example: Message = { role: "assistant", content: "an example" };
+
+t.test("the model's layers come first", (t) => {
+  const layers = { system: "default", messages: [example] };
+  const own: Message = { role: "system", content: "default" };
+  const input = (messages: readonly Message[], context?: readonly number[]) => ({
+    kind: "messages" as const,
+    messages,
+    ...(context && { context }),
+  });
+  t.same(withLayers(input([user]), layers), [own, example, user]);
+  t.same(withLayers(input([user], [1]), layers), [own, user], "a context stands in for MESSAGE");
+  t.same(withLayers(input([system, user]), { ...layers, messages: [] }), [system, user]);
+  t.same(withLayers(input([user]), { messages: [] }), [user]);
+  t.end();
+});
+
+t.test("what a template is given", (t) => {
+  const model = (jinja: string) => ({ jinja, bosToken: "<s>", eosToken: "</s>" });
+  const calls: Message = {
+    role: "assistant",
+    content: "",
+    thinking: "hm",
+    toolCalls: [{ id: "1", name: "add", arguments: { a: 1 } }],
+  };
+  const answer: Message = { role: "tool", content: "2", toolName: "add", toolCallId: "1" };
+  const rows: readonly [string, string][] = [
+    ["{{ bos_token }}{{ messages[0].content }}{{ eos_token }}", "<s>hi</s>"],
+    ["{% if add_generation_prompt %}go{% endif %}", "go"],
+    ["{{ tools[0].function.name }}", "add"],
+    ["{{ enable_thinking }} {{ reasoning_effort }}", "true high"],
+    ["{{ messages[1].reasoning_content }}", "hm"],
+    ["{{ messages[1].tool_calls[0].function.arguments | tojson }}", '{"a": 1}'],
+    ["{{ messages[2].name }} {{ messages[2].tool_call_id }}", "add 1"],
+  ];
+  const options = {
+    tools: [{ type: "function", function: { name: "add" } }],
+    think: "high" as const,
+  };
+  for (const [jinja, expected] of rows) {
+    t.equal(renderConversation(model(jinja), [user, calls, answer], options), expected, jinja);
+  }
+  t.equal(renderConversation(model("{{ tools is defined }}"), [user], {}), "false");
+  t.equal(renderConversation(model("{{ enable_thinking is defined }}"), [user], {}), "false");
+  t.equal(renderConversation(model("{{ enable_thinking }}"), [user], { think: false }), "false");
+  t.end();
+});
+
+t.test("a template that refuses the conversation is the client's mistake", (t) => {
+  const model = {
+    jinja: "{{ raise_exception('roles must alternate') }}",
+    bosToken: "",
+    eosToken: "",
+  };
+  t.throws(() => renderConversation(model, [user, user], {}), {
+    code: "INVALID_REQUEST",
+    message: /roles must alternate/,
+  });
+  t.end();
+});
+
+t.test("without a template the words are the prompt", (t) => {
+  const model = { jinja: undefined, bosToken: "", eosToken: "" };
+  t.equal(renderConversation(model, [system, user, example], {}), "hi\nan example");
+  t.end();
+});
