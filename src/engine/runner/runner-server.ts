@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Llama } from "node-llama-cpp";
 import { InferenceError, messageOf } from "../../core/errors.ts";
 import { Embedder } from "./embedding.ts";
@@ -39,7 +40,7 @@ export class RunnerServer {
   readonly #jobs = new Map<number, Job>();
   #inspected: Inspected | undefined;
   #loaded: Loaded | undefined;
-  #lastWarning = "";
+  #firstWarning: string | undefined;
 
   constructor(send: (message: FromRunner) => void) {
     this.#send = send;
@@ -47,9 +48,11 @@ export class RunnerServer {
 
   receive(message: unknown): void {
     if (!isToRunner(message)) return;
-    this.#handle(message).catch((error: unknown) => {
-      // llama.cpp says why in its log; the library only that.
-      const why = this.#lastWarning === "" ? "" : `: ${this.#lastWarning}`;
+    this.#handle(message).catch(async (error: unknown) => {
+      // The library says that it failed; why is in llama.cpp's log, whose lines come a turn of the event loop later.
+      await setImmediate();
+      await setImmediate();
+      const why = this.#firstWarning === undefined ? "" : `: ${this.#firstWarning}`;
       this.#send({ type: "notLoaded", message: messageOf(error) + why });
     });
   }
@@ -75,7 +78,7 @@ export class RunnerServer {
 
   async #inspect(spec: RunnerSpec): Promise<void> {
     const llama = await openLlama(spec, (level, text) => {
-      if (level === "warn") this.#lastWarning = text.trim();
+      if (level === "warn") this.#firstWarning ??= text.trim();
       this.#send({ type: "log", level, text });
     });
     const needs = await inspectModel(llama, spec);
