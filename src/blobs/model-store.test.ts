@@ -297,6 +297,9 @@ t.test("folders that cannot be used say what to do", async (t) => {
   await t.rejects(ModelStore.open({ dir: path.join(dir, "file", "below") }, deps), {
     message: /OLLAMA_MODELS to another folder/,
   });
+  await t.rejects(ModelStore.open({ dir: "/proc/ollamamax" }, deps), {
+    code: "MODELS_DIR_NOT_WRITABLE",
+  });
   await using store = await ModelStore.open({ dir: path.join(dir, "new", "models") }, deps);
   t.ok(store.writable);
   t.same(readdirSync(store.layout.dir).sort(), ["blobs", "manifests"], "made");

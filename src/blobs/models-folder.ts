@@ -1,5 +1,6 @@
 import { constants } from "node:fs";
 import { access, mkdir, readdir } from "node:fs/promises";
+import path from "node:path";
 import { notReadable, notWritable, systemCode } from "./errors.ts";
 import type { Layout } from "./layout.ts";
 
@@ -15,7 +16,7 @@ export interface FolderAccess {
 export async function openModelsFolder(layout: Layout): Promise<FolderAccess> {
   const failure = await firstFailure(async () => {
     for (const dir of [layout.blobsDir, layout.manifestsDir]) {
-      await mkdir(dir, { recursive: true, mode: 0o755 });
+      await makeFolder(dir);
       await access(dir, constants.W_OK | constants.X_OK);
     }
   });
@@ -29,6 +30,15 @@ export async function openModelsFolder(layout: Layout): Promise<FolderAccess> {
   });
   if (unreadable !== undefined) throw notReadable(layout.dir, unreadable);
   return failure === undefined ? {} : { notWritable: failure };
+}
+
+/** Step by step, since Node's own recursive mkdir never returns below /proc, where it is told ENOENT for ever. */
+async function makeFolder(dir: string): Promise<void> {
+  const failure = systemCode(await firstFailure(() => mkdir(dir, 0o755)));
+  if (failure === "EEXIST" || failure === undefined) return;
+  if (failure === "ENOENT" && path.dirname(dir) !== dir) await makeFolder(path.dirname(dir));
+  const again = await firstFailure(() => mkdir(dir, 0o755));
+  if (again !== undefined && systemCode(again) !== "EEXIST") throw again;
 }
 
 async function isMissing(dir: string): Promise<boolean> {
