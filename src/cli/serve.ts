@@ -1,9 +1,8 @@
 import { once } from "node:events";
 import { loadConfig } from "../node/config/config.ts";
-import { systemNodeDeps } from "../node/deps.ts";
+import { nodeLogger, systemNodeDeps } from "../node/deps.ts";
 import { startNode } from "../node/node.ts";
 import { shutdownSignal } from "../node/shutdown.ts";
-import { openLogger } from "../observability/logger.ts";
 import type { Command } from "./command.ts";
 
 const DRAIN_MS = 30_000;
@@ -23,11 +22,7 @@ export const serveCommand: Command = {
   positionals: [],
   run: async ({ options }) => {
     const { config } = loadConfig(process.env);
-    const log = openLogger({
-      level: config.OLLAMA_LOG_LEVEL,
-      environment: config.OLLAMA_ENVIRONMENT,
-      node: config.OLLAMA_NODE_NAME,
-    });
+    const log = nodeLogger(config);
     using stopping = shutdownSignal({
       deadlineMs: DRAIN_MS,
       onFirst: (reason) => log.info({ reason }, "stopping"),

@@ -47,6 +47,11 @@ export async function resolveClusterKeys(
   return kept;
 }
 
+/** True when this node was in the cluster before, and so can start without the registry. */
+export async function hasKeptClusterKeys(dataDir: string): Promise<boolean> {
+  return (await readKept(path.join(dataDir, KEY_FILE))).length > 0;
+}
+
 async function keep(file: string, keys: readonly string[]): Promise<void> {
   await writeFile(`${file}.new`, `${keys.join("\n")}\n`, { mode: 0o600, flush: true });
   await rename(`${file}.new`, file);

@@ -1,15 +1,17 @@
-import path from "node:path";
 import { Api } from "../api/api.ts";
 import { ModelStore } from "../blobs/model-store.ts";
-import { AppError } from "../core/errors.ts";
+import { AppError, messageOf } from "../core/errors.ts";
 import { LlamaEngine } from "../engine/llama-engine.ts";
+import { parseClusterKey } from "../mesh/cluster-key.ts";
 import { loadOrCreateIdentity } from "../mesh/identity.ts";
 import { Mesh } from "../mesh/mesh.ts";
 import { Leader } from "../registry/leader.ts";
+import type { Registry } from "../registry/registry.ts";
 import { RegistrySync } from "../registry/registry-sync.ts";
 import { Router } from "../router/router.ts";
 import { servePeers } from "../router/serve-peers.ts";
 import { announceModels } from "./announce-models.ts";
+import { hasKeptClusterKeys, resolveClusterKeys } from "./cluster-keys.ts";
 import { apiOptions, engineOptions, meshOptions } from "./component-options.ts";
 import type { Config } from "./config/config.ts";
 import { takeDataDir } from "./data-dir.ts";
@@ -33,4 +35,61 @@ export interface Node extends AsyncDisposable {
 }
 
 /** Opens every component, lowest first. If one fails to open, those already open are closed again. */
-export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<Node> {}
+export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<Node> {
+  await using stack = new AsyncDisposableStack();
+  const { log } = deps;
+  const component = (name: string) => ({ ...deps, log: log.child({ component: name }) });
+
+  stack.use(await takeDataDir(options.OLLAMA_DATA_DIR));
+  const identity = await loadOrCreateIdentity(options.OLLAMA_DATA_DIR);
+  const hasKeptKey = await hasKeptClusterKeys(options.OLLAMA_DATA_DIR);
+  const registry = await openRegistry(options, hasKeptKey, stack, deps);
+  const keys = await clusterKeys(options, registry, deps);
+  const models = stack.use(
+    await ModelStore.open({ dir: options.OLLAMA_MODELS }, component("blobs")),
+  );
+  const engine = stack.use(
+    await LlamaEngine.open(engineOptions(options), { ...component("engine"), models }),
+  );
+  const report = stack.use(await SelfReport.open(reportOptions(options), { ...deps, engine }));
+  const mesh = stack.use(
+    await Mesh.open(meshOptions(options, keys), {
+      ...component("mesh"),
+      identity,
+      report: () => report.report(),
+      directory: registry,
+    }),
+  );
+  const { view, replicas, streams } = mesh;
+  stack.use(servePeers({ ...component("router"), streams, engine, models }));
+  const router = stack.use(
+    await Router.open({}, { ...component("router"), view, replicas, streams, engine, models }),
+  );
+  const sync = stack.use(
+    await RegistrySync.open({}, { ...component("registry"), registry, view, replicas }),
+  );
+  stack.use(Leader.open({}, { ...component("registry"), registry, view }));
+  const api = stack.use(
+    await Api.open(apiOptions(options), {
+      ...component("api"),
+      inference: router,
+      view,
+      replicas,
+      engine,
+      models,
+      readiness: () => [{ name: "registry", ready: registry.ready() }],
+    }),
+  );
+  report.apiUrl = api.url;
+  stack.use(announceModels(models, replicas, () => sync.touch()));
+  mesh.touch();
+
+  const address = { nodeId: identity.nodeId, apiUrl: api.url, webUrl: api.webUrl };
+  log.info({ ...address, p2p: mesh.multiaddrs() }, "node is ready");
+  const opened = stack.move();
+  return {
+    address,
+    drain: () => drain({ report, mesh, api, engine }, deps),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
