@@ -139,6 +139,10 @@ t.test("one engine, many requests", async (t) => {
       collect(tested, { input: { kind: "messages", messages, template: "{{ .Prompt }}" } }),
       { code: "UNSUPPORTED" },
     );
+    const picture: Message = { role: "user", content: "what is this?", images: ["aGk="] };
+    await t.rejects(collect(tested, { input: { kind: "messages", messages: [picture] } }), {
+      code: "UNSUPPORTED",
+    });
   });
 });
 

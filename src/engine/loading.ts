@@ -16,6 +16,8 @@ type Result = { readonly loaded: LoadedRunner } | { readonly error: unknown };
 
 /** A load that several requests wait for. It is cancelled when the last of them is gone, not when one is. */
 export class Loading {
+  /** The configuration that is loaded. */
+  readonly key: string;
   readonly changes = new Changes();
   /** Never rejects. */
   readonly settled: Promise<void>;
@@ -23,7 +25,8 @@ export class Loading {
   #fraction = 0;
   #result: Result | undefined;
 
-  constructor(load: LoadRunner) {
+  constructor(key: string, load: LoadRunner) {
+    this.key = key;
     const onProgress = (fraction: number): void => {
       this.#fraction = fraction;
       this.changes.notify();

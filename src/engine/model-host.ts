@@ -110,8 +110,9 @@ export class ModelHost {
   /** The load under way, or a new one. The caller has a slot. */
   load(key: string, options: RunnerOptions, loadRunner: LoadRunner): Loading {
     const before = this.#loading;
-    if (before && !before.cancelled) return before;
-    const loading = new Loading(async (o) => {
+    if (before?.key === key && !before.cancelled) return before;
+    before?.cancel();
+    const loading = new Loading(key, async (o) => {
       await before?.settled;
       await this.#dropRunner();
       const loaded = await loadRunner(o);
@@ -176,9 +177,9 @@ export class ModelHost {
       for (let leftMs = keepAliveMs; leftMs > 0; leftMs -= SLEEP_MS_MAX) {
         await this.#clock.sleep(Math.min(leftMs, SLEEP_MS_MAX), signal);
       }
+      await this.retire();
     } catch {
-      return;
+      // A request came, or the engine closes: both see to the model themselves.
     }
-    await this.retire();
   }
 }

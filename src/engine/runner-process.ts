@@ -96,10 +96,9 @@ export class RunnerProcess implements AsyncDisposable {
 
   /** What loading the model will take. */
   async inspect(spec: RunnerSpec, { signal }: Waiting): Promise<RunnerNeeds> {
-    const needs = await this.#call({ type: "inspect", spec }, signal, (message) =>
+    return await this.#call({ type: "inspect", spec }, signal, (message) =>
       message.type === "inspected" ? message.needs : undefined,
     );
-    return needs;
   }
 
   /** Loads what was inspected. */

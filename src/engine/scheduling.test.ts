@@ -182,6 +182,19 @@ t.test(
   },
 );
 
+t.test("a load that nobody wants any more does not serve who wants another one", async (t) => {
+  await using tested = await testEngine({ numParallel: 1 });
+  const abort = new AbortController();
+  const first = t.rejects(collect(tested, {}, abort.signal), { code: "CANCELLED" });
+  while (tested.runnerPids.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  const second = collect(tested, { runner: { numCtx: 256 } });
+  await new Promise((resolve) => setImmediate(resolve));
+  abort.abort();
+  await first;
+  t.equal((await second).text, ANSWER);
+  t.equal(tested.engine.status().loaded[0]?.contextLength, 256);
+});
+
 t.test("disposal ends everything", async (t) => {
   const tested = await testEngine({ numParallel: 1 });
   const running = await occupy(tested);

@@ -7,7 +7,7 @@ import type { Outbox } from "./outbox.ts";
 import { type Prompt, promptFor } from "./prompt.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
-import type { Sequences } from "./sequences.ts";
+import type { Lease, Sequences } from "./sequences.ts";
 import { StopWords } from "./stop-words.ts";
 import { TokenText } from "./token-text.ts";
 
@@ -21,7 +21,7 @@ interface Generation {
 
 /** Runs one job to its end, which it tells the outbox; returns without an end when the signal aborts. */
 export async function runGeneration(generation: Generation): Promise<void> {
-  const { runner, sequences, job, outbox, signal } = generation;
+  const { runner, sequences, job, outbox } = generation;
   const prompt = promptFor(runner, job);
   const grammar = job.format && (await grammarFor(runner.llama, runner.model, job.format));
   if (job.renderOnly) {
@@ -30,8 +30,18 @@ export async function runGeneration(generation: Generation): Promise<void> {
     return;
   }
   if (grammar) replay(runner.llama, grammar, prompt.resumedTokens);
-  await using lease = await sequences.lease(prompt.tokens);
-  const { sequence, cachedTokens } = lease;
+  await sequences.withSequence(prompt.tokens, async (lease) => {
+    await answerPrompt(generation, prompt, grammar, lease);
+  });
+}
+
+async function answerPrompt(
+  generation: Generation,
+  prompt: Prompt,
+  grammar: GrammarState | undefined,
+  { sequence, cachedTokens }: Lease,
+): Promise<void> {
+  const { job, outbox, signal } = generation;
   const startMs = performance.now();
   outbox.other({
     type: "started",

@@ -76,6 +76,9 @@ function conversationPrompt(
   if (input.template !== undefined) {
     throw new InferenceError("UNSUPPORTED", "a Go template in a request is not supported");
   }
+  if (input.messages.some((message) => message.images?.length)) {
+    throw new InferenceError("UNSUPPORTED", "images are not supported by this engine");
+  }
   const before = input.context ? textOf(runner, input.context) : "";
   const render = (messages: readonly Message[]): Tokenized => {
     const text = before + renderConversation(runner.template, messages, input);

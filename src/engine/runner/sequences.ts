@@ -8,7 +8,7 @@ interface Slot {
 }
 
 /** A sequence lent to one generation; `cachedTokens` of its prompt are in place, nothing else is. */
-export interface Lease extends AsyncDisposable {
+export interface Lease {
   readonly sequence: LlamaContextSequence;
   readonly cachedTokens: number;
 }
@@ -27,7 +27,11 @@ export class Sequences {
     }));
   }
 
-  async lease(tokens: readonly Token[]): Promise<Lease> {
+  /** Lends the sequence that suits these tokens best while `action` runs. */
+  async withSequence<T>(
+    tokens: readonly Token[],
+    action: (lease: Lease) => Promise<T>,
+  ): Promise<T> {
     let choice = chooseSequence(this.#free, tokens);
     while (!choice) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -36,20 +40,19 @@ export class Sequences {
     const { sequence: slot, shared } = choice;
     this.#free.splice(this.#free.indexOf(slot), 1);
     const { sequence } = slot;
-    const release = async (): Promise<void> => {
+    try {
+      const range = { start: shared, end: sequence.nextTokenIndex };
+      if (range.end > range.start) await sequence.eraseContextTokenRanges([range]);
+      // Erasing drops the whole state where the model cannot forget a part of it.
+      return await action({ sequence, cachedTokens: sequence.nextTokenIndex });
+    } catch (error) {
+      await sequence.clearHistory();
+      throw error;
+    } finally {
       slot.tokens = sequence.contextTokens;
       slot.lastUsed = ++this.#uses;
       this.#free.push(slot);
       this.#waiting.shift()?.();
-    };
-    try {
-      const range = { start: shared, end: sequence.nextTokenIndex };
-      if (range.end > range.start) await sequence.eraseContextTokenRanges([range]);
-    } catch (error) {
-      await release();
-      throw error;
     }
-    // Erasing drops the whole state where the model cannot forget a part of it.
-    return { sequence, cachedTokens: sequence.nextTokenIndex, [Symbol.asyncDispose]: release };
   }
 }
