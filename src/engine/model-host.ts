@@ -145,7 +145,10 @@ export class ModelHost {
   async #retire(): Promise<void> {
     this.queue.pause();
     try {
-      while (this.queue.running > 0) await this.queue.changes.next(this.#disposed);
+      // A request that is about to reload it has dropped the runner already, and may itself wait for who retires it.
+      while (this.#resident && this.queue.running > 0) {
+        await this.queue.changes.next(this.#disposed);
+      }
       await this.#dropRunner();
     } finally {
       this.queue.resume();
@@ -168,6 +171,7 @@ export class ModelHost {
     const resident = this.#resident;
     this.#resident = undefined;
     if (!resident) return;
+    this.queue.changes.notify();
     await resident.runner[Symbol.asyncDispose]();
     this.#log.info({ model: this.model }, "model unloaded");
   }

@@ -195,6 +195,27 @@ t.test("a load that nobody wants any more does not serve who wants another one",
   t.equal(tested.engine.status().loaded[0]?.contextLength, 256);
 });
 
+t.test("two models that want each other's room both get it", async (t) => {
+  const models = [demoModel("one"), demoModel("two")];
+  await using tested = await testEngine({ maxLoadedModels: 1, numParallel: 1 }, { models });
+  const [one, two] = models.map(({ manifest }) => ({ ...tested, model: manifest }));
+  if (!one || !two) throw new Error("two models");
+  const running = await occupy(two);
+  // It is told that it waits, gets the slot, and asks for the runner only when the other load has begun to wait for it.
+  const reload = generate(two, { runner: { numCtx: 256 } })[Symbol.asyncIterator]();
+  t.match((await reload.next()).value, { type: "queued" });
+  await running.stop();
+  while (tested.engine.status().queued > 0) await new Promise((resolve) => setImmediate(resolve));
+  const other = collect(one, {});
+  while (tested.runnerPids.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  let text = "";
+  for (let next = await reload.next(); !next.done; next = await reload.next()) {
+    if (next.value.type === "text") text += next.value.text;
+  }
+  t.equal(text, ANSWER);
+  t.equal((await other).text, ANSWER);
+});
+
 t.test("disposal ends everything", async (t) => {
   const tested = await testEngine({ numParallel: 1 });
   const running = await occupy(tested);
