@@ -1,0 +1,43 @@
+/** One message holds at most this many events, so that a reader who is behind gets them in portions. */
+const BATCH_MAX = 64;
+
+/**
+ * Groups what is ready at the same moment: the first value of a batch is never held back, and while its reader is busy
+ * with one batch the next one fills. At most one value is asked for ahead of the batch.
+ */
+export async function* batches<T>(values: AsyncIterable<T>): AsyncIterable<readonly T[]> {
+  const iterator = values[Symbol.asyncIterator]();
+  const inFlight: { result?: IteratorResult<T>; error?: { readonly reason: unknown } } = {};
+  const ask = (): Promise<void> =>
+    iterator.next().then(
+      (result) => {
+        inFlight.result = result;
+      },
+      (reason: unknown) => {
+        inFlight.error = { reason };
+      },
+    );
+  let pending: Promise<void> | undefined = ask();
+  try {
+    while (pending !== undefined) {
+      await pending;
+      const batch: T[] = [];
+      while (inFlight.result && !inFlight.result.done && batch.length < BATCH_MAX) {
+        batch.push(inFlight.result.value);
+        delete inFlight.result;
+        pending = ask();
+        await Promise.race([pending, nextTurn()]);
+      }
+      if (batch.length > 0) yield batch;
+      if (inFlight.error) throw inFlight.error.reason;
+      if (inFlight.result?.done) pending = undefined;
+    }
+  } finally {
+    // A reader who leaves stops the source; one that is in the midst of a step ends it first.
+    if (pending !== undefined) await iterator.return?.();
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,44 @@
+import type { Clock } from "../core/clock.ts";
+import type { GenerateRequest, RoutedEvent } from "../core/inference.ts";
+import type { Waiting } from "../core/ports.ts";
+import type { Attempts } from "./attempts.ts";
+import type { Watchdog } from "./watchdog.ts";
+import { watched } from "./watched.ts";
+
+/**
+ * One answer out of as many nodes as it takes. Before the first text another node begins anew; after it, another one goes
+ * on from what the client already has: the engine never sends that again and counts its tokens once.
+ */
+export async function* generateWithFailover(
+  request: GenerateRequest,
+  attempts: Attempts,
+  deps: { readonly watchdog: Watchdog; readonly clock: Clock },
+  o: Waiting,
+): AsyncIterable<RoutedEvent> {
+  let text = request.resume?.text ?? "";
+  let tokens = request.resume?.tokens ?? 0;
+  let started = false;
+  for (;;) {
+    const { route, engine, attempt } = attempts.next();
+    using _turn = attempt;
+    yield { type: "routed", ...route };
+    try {
+      const resumed = text === "" ? request : { ...request, resume: { text, tokens } };
+      for await (const event of watched(engine, resumed, deps.watchdog, deps.clock, o)) {
+        if (event.type === "text") {
+          text += event.text;
+          tokens += event.tokens;
+          attempt.served();
+        }
+        // The client's answer started once, whichever node goes on with it.
+        if (event.type === "started" && started) continue;
+        started ||= event.type === "started";
+        yield event;
+        if (event.type === "end" || event.type === "rendered") return attempt.served();
+      }
+      throw new Error("the engine ended without an end");
+    } catch (error) {
+      attempts.failed(error, text !== "", attempt, o);
+    }
+  }
+}

@@ -1,0 +1,189 @@
+import type { Clock } from "../core/clock.ts";
+import type { ManifestDigest } from "../core/digest.ts";
+import { InferenceError } from "../core/errors.ts";
+import type {
+  Embeddings,
+  EmbedRequest,
+  GenerateRequest,
+  LoadRequest,
+  Route,
+  RoutedEvent,
+} from "../core/inference.ts";
+import type { Logger } from "../core/log.ts";
+import type { ModelDescription } from "../core/model.ts";
+import type { NodeId } from "../core/node-id.ts";
+import type {
+  ClusterView,
+  Engine,
+  Inference,
+  LocalModels,
+  PeerStreams,
+  ReplicaIndex,
+  Waiting,
+} from "../core/ports.ts";
+import type { Random } from "../core/random.ts";
+import { type AttemptDeps, Attempts } from "./attempts.ts";
+import { Breakers } from "./breaker.ts";
+import { mergeEmbeddings, splitInputs } from "./embed-batches.ts";
+import { generateWithFailover } from "./failover.ts";
+import { InFlight } from "./in-flight.ts";
+import { promptPrefix } from "./prompt-prefix.ts";
+import { RemoteEngine } from "./remote-engine.ts";
+import { Watchdog } from "./watchdog.ts";
+
+export interface RouterDeps {
+  readonly view: ClusterView;
+  readonly replicas: Pick<ReplicaIndex, "holders" | "doubt">;
+  readonly streams: PeerStreams;
+  /** This node's own. */
+  readonly engine: Engine;
+  readonly models: Pick<LocalModels, "describe">;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+/** The cluster as one engine. */
+export class Router implements Inference, AsyncDisposable {
+  readonly #deps: RouterDeps;
+  readonly #attempts: AttemptDeps;
+  readonly #watchdog = new Watchdog();
+  readonly #closed = new AbortController();
+  #running = 0;
+  #onIdle: () => void = () => {};
+
+  private constructor(deps: RouterDeps) {
+    this.#deps = deps;
+    this.#attempts = {
+      ...deps,
+      engineOf: (node) => this.#engineOf(node),
+      breakers: new Breakers(),
+      inFlight: new InFlight(),
+    };
+  }
+
+  static open(deps: RouterDeps): Router {
+    return new Router(deps);
+  }
+
+  /** Requests under way. */
+  running(): number {
+    return this.#running;
+  }
+
+  async *generate(request: GenerateRequest, o: Waiting): AsyncIterable<RoutedEvent> {
+    using _request = this.#enter();
+    const key = { model: request.model, prefix: promptPrefix(request.input) };
+    const attempts = new Attempts(key, this.#attempts);
+    const deps = { watchdog: this.#watchdog, clock: this.#deps.clock };
+    yield* generateWithFailover(request, attempts, deps, this.#bounded(o));
+  }
+
+  async embed(request: EmbedRequest, o: Waiting): Promise<Embeddings & { readonly route: Route }> {
+    const holders = this.#deps.replicas.holders(request.model);
+    const ready = holders.filter(({ state }) => state === "ready").length;
+    const parts = await Promise.all(
+      splitInputs(request.inputs, ready).map((inputs, index) =>
+        this.#once(request.model, `${index}`, o, (engine, bounded) =>
+          engine.embed({ ...request, inputs }, bounded),
+        ),
+      ),
+    );
+    return mergeEmbeddings(parts.map(({ result, route }) => ({ ...result, route })));
+  }
+
+  async load(
+    request: LoadRequest,
+    o: Waiting,
+  ): Promise<{ readonly loadMs: number; readonly route: Route }> {
+    const { result, route } = await this.#once(request.model, "", o, (engine, bounded) =>
+      engine.load(request, bounded),
+    );
+    return { ...result, route };
+  }
+
+  async unload(model: ManifestDigest, o: Waiting): Promise<void> {
+    const holding = this.#deps.view
+      .nodes()
+      .filter((node) => node.self || node.loaded.some((loaded) => loaded.model === model));
+    const bounded = this.#bounded(o);
+    const results = await Promise.allSettled(
+      holding.map(({ id }) => this.#engineOf(id).unload(model, bounded)),
+    );
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed) throw failed.reason;
+  }
+
+  async show(
+    model: ManifestDigest,
+    options: { readonly verbose: boolean },
+    o: Waiting,
+  ): Promise<{ readonly description: ModelDescription; readonly route: Route }> {
+    const { id, name } = this.#deps.view.self();
+    const own = await this.#deps.models.describe(model, options, o);
+    if (own) {
+      return { description: own, route: { node: id, nodeName: name, attempts: 1, overheadMs: 0 } };
+    }
+    const { result, route } = await this.#once(model, "", o, (engine, bounded) => {
+      if (!(engine instanceof RemoteEngine)) {
+        throw new InferenceError("MODEL_NOT_HERE", "this node does not have it any more");
+      }
+      return engine.show(model, options, bounded);
+    });
+    return { description: result, route };
+  }
+
+  /** One question with one answer, asked of one node after another. */
+  async #once<T>(
+    model: ManifestDigest,
+    prefix: string,
+    o: Waiting,
+    ask: (engine: Engine, o: Waiting) => Promise<T>,
+  ): Promise<{ readonly result: T; readonly route: Route }> {
+    using _request = this.#enter();
+    const attempts = new Attempts({ model, prefix }, this.#attempts);
+    const bounded = this.#bounded(o);
+    for (;;) {
+      const { route, engine, attempt } = attempts.next();
+      using _turn = attempt;
+      try {
+        const result = await ask(engine, bounded);
+        attempt.served();
+        return { result, route };
+      } catch (error) {
+        attempts.failed(error, false, attempt, bounded);
+      }
+    }
+  }
+
+  #engineOf(node: NodeId): Engine {
+    if (node === this.#deps.view.self().id) return this.#deps.engine;
+    return new RemoteEngine(node, {
+      streams: this.#deps.streams,
+      view: (id) => this.#deps.view.nodes().find((view) => view.id === id),
+    });
+  }
+
+  #bounded({ signal }: Waiting): Waiting {
+    return { signal: AbortSignal.any([signal, this.#closed.signal]) };
+  }
+
+  #enter(): Disposable {
+    this.#running++;
+    return {
+      [Symbol.dispose]: () => {
+        this.#running--;
+        if (this.#running === 0) this.#onIdle();
+      },
+    };
+  }
+
+  /** Aborts what is still under way and waits for it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const idle = new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+    this.#closed.abort(new InferenceError("RUNNER_DIED", "the node is shutting down"));
+    if (this.#running > 0) await idle;
+  }
+}
