@@ -17,7 +17,7 @@ import type { Random } from "../core/random.ts";
 import { unlessAborted } from "./changes.ts";
 import type { LoadRunner } from "./loading.ts";
 import { ModelHost } from "./model-host.ts";
-import { LLAMA_ENGINE_DEFAULTS, type LlamaEngineOptions } from "./options.ts";
+import { completeOptions, type LlamaEngineOptions } from "./options.ts";
 import {
   keepAutomatic,
   maxTokensOf,
@@ -69,7 +69,7 @@ export class LlamaEngine implements Engine, AsyncDisposable {
     options: Partial<LlamaEngineOptions>,
     deps: LlamaEngineDeps,
   ): Promise<LlamaEngine> {
-    return new LlamaEngine({ ...LLAMA_ENGINE_DEFAULTS, ...options }, deps);
+    return new LlamaEngine(completeOptions(options), deps);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,10 +5,8 @@ import type { LoadedModel, RunnerOptions } from "../core/inference.ts";
 import type { Logger } from "../core/log.ts";
 import { expiresInMs, type ModelUse, PROCESS_BYTES } from "./loaded-models.ts";
 import { type LoadedRunner, Loading, type LoadRunner } from "./loading.ts";
+import { longSleep } from "./long-sleep.ts";
 import { SlotQueue } from "./slot-queue.ts";
-
-/** A timer longer than 2^31 ms would fire at once. */
-const SLEEP_MS_MAX = 24 * 60 * 60 * 1_000;
 
 interface Resident extends LoadedRunner {
   readonly key: string;
@@ -178,9 +176,7 @@ export class ModelHost {
 
   async #expire(keepAliveMs: number, signal: AbortSignal): Promise<void> {
     try {
-      for (let leftMs = keepAliveMs; leftMs > 0; leftMs -= SLEEP_MS_MAX) {
-        await this.#clock.sleep(Math.min(leftMs, SLEEP_MS_MAX), signal);
-      }
+      await longSleep(this.#clock, keepAliveMs, signal);
       await this.retire();
     } catch {
       // A request came, or the engine closes: both see to the model themselves.

@@ -6,11 +6,11 @@ export interface LlamaEngineOptions {
   /** Requests that may wait for a slot, of all models together. */
   readonly maxQueue: number;
   readonly maxLoadedModels: number;
-  /** Of a request that names none, bounded by what the model was trained on. */
+  /** Of a request that names none, bounded by what the model was trained on. 0: the default. */
   readonly contextLength: number;
   /** How long an idle model stays loaded. Infinity: for ever. */
   readonly keepAliveMs: number;
-  /** A load that makes no progress for so long has failed. */
+  /** A load that makes no progress for so long has failed. Infinity: never. */
   readonly loadTimeoutMs: number;
   /** A runner with work that says nothing for so long is killed. */
   readonly stallTimeoutMs: number;
@@ -18,7 +18,7 @@ export interface LlamaEngineOptions {
   readonly memoryBytesMax: number;
 }
 
-export const LLAMA_ENGINE_DEFAULTS: LlamaEngineOptions = {
+const LLAMA_ENGINE_DEFAULTS: LlamaEngineOptions = {
   numParallel: 4,
   maxQueue: 512,
   maxLoadedModels: 3,
@@ -28,3 +28,8 @@ export const LLAMA_ENGINE_DEFAULTS: LlamaEngineOptions = {
   stallTimeoutMs: 15_000,
   memoryBytesMax: Number.POSITIVE_INFINITY,
 };
+
+export function completeOptions(options: Partial<LlamaEngineOptions>): LlamaEngineOptions {
+  const contextLength = options.contextLength || LLAMA_ENGINE_DEFAULTS.contextLength;
+  return { ...LLAMA_ENGINE_DEFAULTS, ...options, contextLength };
+}

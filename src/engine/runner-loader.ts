@@ -8,6 +8,7 @@ import { backoffMs } from "../core/retry.ts";
 import { unlessAborted } from "./changes.ts";
 import { type LoadStep, type ModelUse, nextLoadStep, PROCESS_BYTES } from "./loaded-models.ts";
 import type { LoadedRunner } from "./loading.ts";
+import { longSleep } from "./long-sleep.ts";
 import type { LlamaEngineOptions } from "./options.ts";
 import type { RunnerSpec } from "./runner/protocol.ts";
 import { RunnerProcess } from "./runner-process.ts";
@@ -132,7 +133,7 @@ export class RunnerLoader {
     const watch = async (): Promise<void> => {
       for (let seen = -1; seen !== progress; ) {
         seen = progress;
-        await clock.sleep(loadTimeoutMs, ended.signal);
+        await longSleep(clock, loadTimeoutMs, ended.signal);
       }
       late.abort(new InferenceError("LOAD_FAILED", "timed out waiting for the model to load"));
     };

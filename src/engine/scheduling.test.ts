@@ -216,6 +216,17 @@ t.test("two models that want each other's room both get it", async (t) => {
   t.equal((await other).text, ANSWER);
 });
 
+t.test("settings that mean no limit, or the default", async (t) => {
+  const forever = Number.POSITIVE_INFINITY;
+  await using tested = await testEngine({
+    contextLength: 0,
+    loadTimeoutMs: forever,
+    keepAliveMs: forever,
+  });
+  t.equal((await collect(tested, {})).text, ANSWER);
+  t.match(tested.engine.status().loaded, [{ contextLength: 1024, expiresInMs: forever }]);
+});
+
 t.test("disposal ends everything", async (t) => {
   const tested = await testEngine({ numParallel: 1 });
   const running = await occupy(tested);
