@@ -14,7 +14,7 @@ async function open(
   node: TestNode,
   options: Partial<DiscoveryOptions & DiscoveryDeps> = {},
 ): Promise<Discovery> {
-  const discovery = await Discovery.open(
+  const discovery = Discovery.open(
     { bootstrapPeers: [], ...options, stateDir: options.stateDir ?? t.testdir() },
     {
       libp2p: node.libp2p,

@@ -74,11 +74,8 @@ export class Discovery implements AsyncDisposable {
     this.#remembered = new RememberedPeers(options.stateDir, deps.log);
   }
 
-  static async open(options: DiscoveryOptions, deps: DiscoveryDeps): Promise<Discovery> {
+  static open(options: DiscoveryOptions, deps: DiscoveryDeps): Discovery {
     const discovery = new Discovery(options, deps);
-    for (const { id, multiaddrs } of await discovery.#remembered.read()) {
-      discovery.learn(id, multiaddrs);
-    }
     deps.libp2p.addEventListener("peer:discovery", discovery.#onDiscovered);
     deps.libp2p.addEventListener("peer:connect", discovery.#onConnected);
     deps.libp2p.addEventListener("peer:disconnect", discovery.#onDisconnected);
@@ -244,6 +241,7 @@ export class Discovery implements AsyncDisposable {
 
   async #rememberLoop(): Promise<void> {
     const { signal } = this.#stopping;
+    for (const { id, multiaddrs } of await this.#remembered.read()) this.learn(id, multiaddrs);
     while (!signal.aborted) {
       await this.#deps.clock.sleep(REMEMBER_INTERVAL_MS, signal).catch(() => {});
       await this.#remembered.write(this.#worthRemembering());

@@ -52,8 +52,8 @@ const STREAM_BUFFER_BYTES_MAX = 2 * STREAM_WINDOW_BYTES_MAX;
 
 const EMPTY = new Uint8Array();
 
-/** A started libp2p node: what it offers, and every limit that is not libp2p's default. */
-export async function openLibp2p(options: Libp2pOptions, deps: Libp2pDeps): Promise<MeshLibp2p> {
+/** What a libp2p node of ours offers, and every limit that is not libp2p's default. Not started yet. */
+export async function makeLibp2p(options: Libp2pOptions, deps: Libp2pDeps): Promise<MeshLibp2p> {
   const libp2p = await createLibp2p({
     start: false,
     privateKey: deps.identity.privateKey,
@@ -105,12 +105,19 @@ export async function openLibp2p(options: Libp2pOptions, deps: Libp2pDeps): Prom
     services: services(options.topics),
   });
   deps.noise.install();
+  return libp2p;
+}
+
+/** Listens. A port that is taken is named in the error. */
+export async function startLibp2p(
+  libp2p: MeshLibp2p,
+  options: Pick<Libp2pOptions, "listenHost" | "p2pPort">,
+): Promise<void> {
   try {
     await libp2p.start();
   } catch (error) {
     throw startError(options, error);
   }
-  return libp2p;
 }
 
 function services(topics: readonly string[]) {
@@ -131,6 +138,16 @@ function services(topics: readonly string[]) {
       globalSignaturePolicy: StrictSign,
       allowPublishToZeroTopicPeers: true,
       fallbackToFloodsub: false,
+      // The author sends to everyone it is connected to, which in a full mesh is everyone: forwarding is for the rest, and
+      // each copy more costs every node a decoding.
+      floodPublish: true,
+      D: 3,
+      Dlo: 2,
+      Dhi: 6,
+      Dscore: 2,
+      Dout: 1,
+      Dlazy: 2,
+      gossipFactor: 0.1,
       // Before it verifies a signature, gossipsub looks here: most of what arrives in a full mesh has arrived before.
       fastMsgIdFn: ({ from, seqno }) =>
         Buffer.concat([from ?? EMPTY, seqno ?? EMPTY]).toString("latin1"),
@@ -152,7 +169,10 @@ function localDiscovery(components: Parameters<ReturnType<typeof mdns>>[0]): Pee
   return mdns({ serviceTag: "_ollamamax._udp.local", interval: 10_000 })(components);
 }
 
-function startError(options: Libp2pOptions, error: unknown): MeshError {
+function startError(
+  options: Pick<Libp2pOptions, "listenHost" | "p2pPort">,
+  error: unknown,
+): MeshError {
   const text = [error, ...(error instanceof AggregateError ? error.errors : [])]
     .map(messageOf)
     .join("; ");

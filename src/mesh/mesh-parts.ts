@@ -1,0 +1,225 @@
+import type { Multiaddr } from "@multiformats/multiaddr";
+import { type NodeId, parseNodeId } from "../core/node-id.ts";
+import type { NodeChange } from "../core/ports.ts";
+import { configuredAddress, peerIdOf } from "./addresses.ts";
+import { nextBoot } from "./boot-counter.ts";
+import { Detection } from "./detection.ts";
+import { Discovery } from "./discovery.ts";
+import { FailureDetector, type Member } from "./failure-detector.ts";
+import { Gater } from "./gater.ts";
+import { Gossip, TOPICS } from "./gossip.ts";
+import { Heartbeats } from "./heartbeats.ts";
+import { KeyMismatches } from "./key-mismatches.ts";
+import { KeyedNoise } from "./keyed-noise.ts";
+import { type MeshLibp2p, makeLibp2p, startLibp2p } from "./libp2p.ts";
+import { LiveView } from "./live-view.ts";
+import type { GossipRecord } from "./membership-records.ts";
+import type { MeshDeps, MeshOptions } from "./mesh-options.ts";
+import { PooledStreams } from "./pooled-streams.ts";
+import { Prober } from "./prober.ts";
+import { ReplicaLedger } from "./replica-ledger.ts";
+import { Replicas } from "./replicas.ts";
+
+/** What a mesh is made of. */
+export interface MeshParts {
+  readonly libp2p: MeshLibp2p;
+  readonly noise: KeyedNoise;
+  readonly gater: Gater;
+  readonly mismatches: KeyMismatches;
+  readonly detector: FailureDetector;
+  readonly discovery: Discovery;
+  readonly streams: PooledStreams;
+  readonly prober: Prober;
+  readonly detection: Detection;
+  readonly heartbeats: Heartbeats;
+  readonly view: LiveView;
+  readonly replicas: Replicas;
+}
+
+type Transport = Pick<MeshParts, "libp2p" | "noise" | "gater" | "mismatches" | "streams">;
+
+export async function openParts(
+  options: MeshOptions,
+  deps: MeshDeps,
+  stack: AsyncDisposableStack,
+): Promise<MeshParts> {
+  const boot = await nextBoot(options.stateDir, deps);
+  const bootstrapPeers = options.bootstrapPeers.map((text) =>
+    configuredAddress("OLLAMA_BOOTSTRAP_PEERS", text),
+  );
+  const isExpected: (address: Multiaddr) => boolean = (address) =>
+    parts.discovery.isExpected(address);
+  const transport = await openTransport(options, deps, isExpected, stack);
+  const parts = wire({ stateDir: options.stateDir, bootstrapPeers }, boot, transport, deps, stack);
+  return parts;
+}
+
+async function openTransport(
+  options: MeshOptions,
+  deps: MeshDeps,
+  isExpected: (address: Multiaddr) => boolean,
+  stack: AsyncDisposableStack,
+): Promise<Transport> {
+  const { clock, log, identity } = deps;
+  for (const text of options.announceAddresses) {
+    configuredAddress("OLLAMA_ANNOUNCE_ADDRESSES", text);
+  }
+  const gater = new Gater(options.denied);
+  const mismatches = new KeyMismatches(log, isExpected, deps.onKeyMismatch ?? (() => {}));
+  const noise = new KeyedNoise(options.clusterKeys, (connection) => mismatches.observe(connection));
+  const libp2p = await makeLibp2p({ ...options, topics: TOPICS }, { identity, gater, noise });
+  stack.defer(async () => await libp2p.stop());
+  const isDenied = (node: NodeId): boolean => gater.isDenied(node);
+  const streams = stack.use(await PooledStreams.open({ libp2p, clock, log, isDenied }));
+  await startLibp2p(libp2p, options);
+  return { libp2p, noise, gater, mismatches, streams };
+}
+
+/**
+ * Puts the parts together. They know each other both ways, so callbacks name parts that are made further down: nothing
+ * here waits, and none of the parts calls back while it is being made.
+ */
+function wire(
+  options: { readonly stateDir: string; readonly bootstrapPeers: readonly Multiaddr[] },
+  boot: bigint,
+  transport: Transport,
+  deps: MeshDeps,
+  stack: AsyncDisposableStack,
+): MeshParts {
+  const { clock, random, log, identity } = deps;
+  const { libp2p, streams, gater, mismatches } = transport;
+  const isDenied = (node: NodeId): boolean => gater.isDenied(node);
+  const detector = new FailureDetector(identity.nodeId, boot, random);
+  const ledger = new ReplicaLedger(identity.nodeId, boot);
+  const self = () => ownRecord(deps, libp2p, detector, ledger);
+  const view = new LiveView({
+    clock,
+    self,
+    members: () => detector.members(),
+    member: (node) => detector.member(node),
+    observe: (node, evidence) =>
+      detection.handle({ type: evidence === "served" ? "heard" : "doubted", node }),
+  });
+  const gossip = Gossip.open({
+    pubsub: libp2p.services.pubsub,
+    log,
+    isDenied,
+    handlers: {
+      heartbeats: (record) => take(record, parts),
+      replicas: (record) => replicas.take(record),
+    },
+  });
+  const heartbeats = stack.use(
+    Heartbeats.open({ clock, random, log, gossip, self, nodeCount: () => view.nodes().length }),
+  );
+  const replicas = stack.use(
+    Replicas.open({
+      ...{ clock, random, log, ledger, streams, gossip },
+      self: identity.nodeId,
+      isThere: (node) => isThere(detector.member(node)),
+      onAnnounced: () => heartbeats.touch(),
+    }),
+  );
+  const prober = stack.use(
+    new Prober({
+      clock,
+      streams,
+      incarnation: () => detector.incarnation,
+      onAboutUs: (update) => detection.handle({ type: "update", update }),
+      onHeard: (node) => detection.handle({ type: "heard", node }),
+    }),
+  );
+  const detection = stack.use(
+    Detection.open({
+      clock,
+      detector,
+      prober,
+      pass: (updates) => heartbeats.pass(updates),
+      onRefuted: () => heartbeats.touch(),
+      onChange: (member, kind) => applyChange(member, kind, parts),
+      onForgotten: (node) => {
+        view.forget(node);
+        ledger.forget(node);
+      },
+    }),
+  );
+  const isGone = (node: NodeId): boolean =>
+    isDenied(node) || detector.member(node)?.health === "left";
+  const discovery = stack.use(
+    Discovery.open(options, {
+      ...{ libp2p, clock, random, log, isGone },
+      self: identity.nodeId,
+      directory: deps.directory,
+    }),
+  );
+  const parts = {
+    ...transport,
+    detector,
+    discovery,
+    prober,
+    detection,
+    heartbeats,
+    view,
+    replicas,
+  };
+  listen(parts, mismatches);
+  return parts;
+}
+
+/** What we say of ourselves, now. */
+function ownRecord(
+  { identity, report }: MeshDeps,
+  libp2p: MeshLibp2p,
+  detector: FailureDetector,
+  ledger: ReplicaLedger,
+) {
+  return {
+    node: identity.nodeId,
+    incarnation: detector.incarnation,
+    report: report(),
+    multiaddrs: libp2p.getMultiaddrs().map(String),
+    replicaVersion: ledger.version(identity.nodeId),
+  };
+}
+
+/** What libp2p tells of connections. */
+function listen({ libp2p, detection, heartbeats, detector }: MeshParts, mismatches: KeyMismatches) {
+  libp2p.addEventListener("peer:connect", ({ detail }) => mismatches.forget(detail.toString()));
+  libp2p.addEventListener("peer:disconnect", ({ detail }) => {
+    const node = parseNodeId(detail.toString());
+    if (node && isThere(detector.member(node))) detection.handle({ type: "doubted", node });
+  });
+  // A peer that can hear us now shall not wait for our next heartbeat.
+  libp2p.services.pubsub.addEventListener("subscription-change", () => heartbeats.touch());
+}
+
+function take({ heartbeat, updates }: GossipRecord, parts: MeshParts): void {
+  const { detection, detector, discovery, gater, replicas, view } = parts;
+  if (heartbeat) {
+    const { node, incarnation, multiaddrs } = heartbeat;
+    const isKnown = isThere(detector.member(node));
+    const isChanged = view.take(heartbeat);
+    detection.handle({ type: "heard", node, incarnation, multiaddrs });
+    if (isKnown && isChanged) view.publish(node, "changed");
+    discovery.learn(node, multiaddrs);
+    if (isThere(detector.member(node))) replicas.compare(node, heartbeat.replicaVersion);
+  }
+  for (const update of updates) {
+    if (gater.isDenied(update.node)) continue;
+    detection.handle({ type: "update", update });
+    if (isThere(detector.member(update.node))) discovery.learn(update.node, update.multiaddrs);
+  }
+}
+
+function applyChange(member: Member, kind: NodeChange["kind"], parts: MeshParts): void {
+  parts.view.publish(member.node, kind);
+  if (kind !== "failed") return;
+  // Whoever waits for it must learn that it is in vain; if it was only frozen, it dials again.
+  for (const connection of parts.libp2p.getConnections(peerIdOf(member.node))) {
+    connection.abort(new Error("the peer has failed"));
+  }
+}
+
+function isThere(member: Member | undefined): boolean {
+  return member?.health === "alive" || member?.health === "suspect";
+}
