@@ -242,10 +242,10 @@ export class Discovery implements AsyncDisposable {
   async #rememberLoop(): Promise<void> {
     const { signal } = this.#stopping;
     for (const { id, multiaddrs } of await this.#remembered.read()) this.learn(id, multiaddrs);
-    while (!signal.aborted) {
+    do {
       await this.#deps.clock.sleep(REMEMBER_INTERVAL_MS, signal).catch(() => {});
       await this.#remembered.write(this.#worthRemembering());
-    }
+    } while (!signal.aborted);
   }
 
   /** Those that are connected, then those that were reached or heard of. */
