@@ -8,12 +8,17 @@ import type { MemberView } from "./types.ts";
 export const MEMBERS_MAX = 5_000;
 
 export interface Suspicion {
-  readonly sinceMs: number;
-  readonly closed: boolean;
-  /** Who found it by itself; we too, once our own probe was missed. */
-  readonly witnesses: Set<NodeId>;
+  sinceMs: number;
   deadlineMs: number;
   nextProbeMs: number;
+  /** Others who found it too, or said so. */
+  readonly witnesses: Set<NodeId>;
+  /** We have missed an answer ourselves. Nobody is failed on hearsay. */
+  missed: boolean;
+  /** Somebody has failed it already. */
+  convicted: boolean;
+  /** The connection to it was closed. */
+  closed: boolean;
 }
 
 /** Mutable, and only `Membership` changes it. */
@@ -48,6 +53,10 @@ export class Members {
     return this.#members.size - this.#gone;
   }
 
+  get isFull(): boolean {
+    return this.#members.size >= MEMBERS_MAX;
+  }
+
   get suspects(): ReadonlySet<Member> {
     return this.#suspects;
   }
@@ -62,7 +71,7 @@ export class Members {
 
   /** Undefined when there is no room, not even in place of a tombstone. */
   add(heartbeat: HeartbeatRecord, connected: boolean, nowMs: number): Member | undefined {
-    if (this.#members.size >= MEMBERS_MAX) return undefined;
+    if (this.isFull) return undefined;
     const member: Member = {
       node: heartbeat.node,
       health: "alive",
