@@ -1,6 +1,6 @@
 import { Api } from "../api/api.ts";
 import { ModelStore } from "../blobs/model-store.ts";
-import { AppError, messageOf } from "../core/errors.ts";
+import { messageOf } from "../core/errors.ts";
 import { LlamaEngine } from "../engine/llama-engine.ts";
 import { parseClusterKey } from "../mesh/cluster-key.ts";
 import { loadOrCreateIdentity } from "../mesh/identity.ts";
@@ -8,6 +8,7 @@ import { Mesh } from "../mesh/mesh.ts";
 import { Leader } from "../registry/leader.ts";
 import type { Registry } from "../registry/registry.ts";
 import { RegistrySync } from "../registry/registry-sync.ts";
+import type { OwnReplica } from "../registry/replicas.ts";
 import { Router } from "../router/router.ts";
 import { servePeers } from "../router/serve-peers.ts";
 import { announceModels } from "./announce-models.ts";
@@ -21,6 +22,7 @@ import { SelfReport } from "./self-report.ts";
 
 /** Running requests may end for this long once the node was asked to stop. */
 const DRAIN_MS = 25_000;
+const DRAIN_POLL_MS = 50;
 const LEAVE_MS = 2_000;
 
 export interface NodeOptions extends Config {
@@ -63,12 +65,17 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   const { view, replicas, streams } = mesh;
   stack.use(servePeers({ ...component("router"), streams, engine, models }));
   const router = stack.use(
-    await Router.open({}, { ...component("router"), view, replicas, streams, engine, models }),
+    Router.open({ ...component("router"), view, replicas, streams, engine, models }),
   );
   const sync = stack.use(
-    await RegistrySync.open({}, { ...component("registry"), registry, view, replicas }),
+    await RegistrySync.open({
+      ...component("registry"),
+      registry,
+      self: () => view.self(),
+      replicas: () => ownReplicas(replicas, identity.nodeId),
+    }),
   );
-  stack.use(Leader.open({}, { ...component("registry"), registry, view }));
+  stack.use(Leader.open({ ...component("registry"), registry, view }));
   const api = stack.use(
     await Api.open(apiOptions(options), {
       ...component("api"),
@@ -92,4 +99,61 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
     drain: () => drain({ report, mesh, api, engine }, deps),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+async function clusterKeys(
+  options: NodeOptions,
+  registry: Registry,
+  { stopping }: NodeDeps,
+): Promise<readonly Uint8Array[]> {
+  const { OLLAMA_DATA_DIR: dataDir, OLLAMA_CLUSTER_KEY: configured } = options;
+  const source = registry.ready() ? registry : undefined;
+  const keys = await resolveClusterKeys({ dataDir, configured }, source, { signal: stopping });
+  return keys.map(parseClusterKey);
+}
+
+function reportOptions(options: NodeOptions) {
+  return {
+    name: options.OLLAMA_NODE_NAME,
+    region: options.OLLAMA_REGION ?? "",
+    zone: options.OLLAMA_ZONE ?? "",
+    modelsDir: options.OLLAMA_MODELS,
+  };
+}
+
+function ownReplicas(replicas: Mesh["replicas"], self: string): OwnReplica[] {
+  return replicas
+    .replicas()
+    .filter(({ holder }) => holder.node === self)
+    .map(({ record, holder }) => ({ record, state: holder.state }));
+}
+
+/** The others are told first, so that they look elsewhere before this node refuses anything. */
+async function drain(
+  parts: {
+    readonly report: SelfReport;
+    readonly mesh: Mesh;
+    readonly api: Api;
+    readonly engine: LlamaEngine;
+  },
+  { clock, log }: NodeDeps,
+): Promise<void> {
+  const { report, mesh, api, engine } = parts;
+  report.state = "draining";
+  mesh.touch();
+  const signal = AbortSignal.timeout(DRAIN_MS);
+  try {
+    await api.drain({ signal });
+    // What came from peers is not the API's: the engine knows.
+    while (engine.status().running + engine.status().queued > 0) {
+      await clock.sleep(DRAIN_POLL_MS, signal);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  if (signal.aborted) log.warn({}, "requests under way were cut off");
+  report.state = "leaving";
+  await mesh
+    .leave({ signal: AbortSignal.timeout(LEAVE_MS) })
+    .catch((error: unknown) => log.warn({ problem: messageOf(error) }, "leaving was not told"));
 }

@@ -34,7 +34,10 @@ export async function* generateWithFailover(
         if (event.type === "started" && started) continue;
         started ||= event.type === "started";
         yield event;
-        if (event.type === "end" || event.type === "rendered") return attempt.served();
+        if (event.type === "end") {
+          attempt.served();
+          return;
+        }
       }
       throw new Error("the engine ended without an end");
     } catch (error) {

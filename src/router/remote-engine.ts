@@ -60,7 +60,7 @@ export class RemoteEngine implements Engine {
       if (reply.case !== "events") throw unexpected(reply);
       for (const message of reply.value.events) {
         const event = fromEventMessage(message);
-        ended = event.type === "end" || event.type === "rendered";
+        ended = event.type === "end";
         yield event;
       }
     }

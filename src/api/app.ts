@@ -1,0 +1,131 @@
+import { randomUUID } from "node:crypto";
+import { type Context, Hono } from "hono";
+import { messageOf } from "../core/errors.ts";
+import { nodes } from "./cluster/nodes.ts";
+import { replicas } from "./cluster/replicas.ts";
+import type { RouteContext } from "./deps.ts";
+import { live, ready } from "./health.ts";
+import { errorResponse, isKnown } from "./http/error-response.ts";
+import { corsHeaders, type Gate, gateOf, isAllowedHost, judgeOrigin } from "./http/gate.ts";
+import { jsonReply } from "./http/reply.ts";
+import type { ApiEnv } from "./http/request-signal.ts";
+import { chat } from "./ollama/chat.ts";
+import { embed, embeddings } from "./ollama/embed.ts";
+import { generate } from "./ollama/generate.ts";
+import { ps } from "./ollama/ps.ts";
+import { show } from "./ollama/show.ts";
+import { tags } from "./ollama/tags.ts";
+
+type Handler = (c: Context<ApiEnv>, context: RouteContext) => Response | Promise<Response>;
+
+/** Every route, one line each. HEAD is answered wherever Ollama does. */
+const ROUTES: readonly (readonly [methods: string, path: string, handler: Handler])[] = [
+  ["GET HEAD", "/", () => plain("Ollama is running", 200)],
+  ["GET HEAD", "/api/version", (_c, { options }) => jsonReply({ version: options.ollamaVersion })],
+  ["GET HEAD", "/api/tags", tags],
+  ["GET", "/api/ps", ps],
+  ["POST", "/api/show", show],
+  ["POST", "/api/generate", generate],
+  ["POST", "/api/chat", chat],
+  ["POST", "/api/embed", embed],
+  ["POST", "/api/embeddings", embeddings],
+  ["GET", "/api/cluster/nodes", (_c, context) => nodes(context)],
+  ["GET", "/api/cluster/replicas", (_c, context) => replicas(context)],
+  ["GET HEAD", "/health/live", () => live()],
+  ["GET HEAD", "/health/ready", (_c, context) => ready(context.readiness())],
+];
+
+/** A draining node still tells that it lives, and what it knows. */
+const WHILE_DRAINING = /^\/(health\/|api\/cluster\/|$)/;
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+const RETRY_AFTER_DRAIN_S = 5;
+
+export function createApp(context: RouteContext, isDraining: () => boolean): Hono<ApiEnv> {
+  const app = new Hono<ApiEnv>({ strict: true });
+  const gate = gateOf(context.options.host, context.options.origins);
+
+  app.use(async (c, next) => {
+    const given = c.req.header("x-request-id") ?? "";
+    const requestId = REQUEST_ID.test(given) ? given : randomUUID();
+    c.set("requestId", requestId);
+    await next();
+    c.header("X-Request-Id", requestId);
+  });
+  app.use(async (c, next) => {
+    const refused = refusal(c, gate);
+    if (refused) return refused;
+    if (isDraining() && !WHILE_DRAINING.test(c.req.path)) return drainingReply();
+    await next();
+    const origin = c.req.header("origin");
+    if (origin && judgeOrigin(gate, origin, c.req.header("host") ?? "") === "allowed") {
+      for (const [name, value] of Object.entries(corsHeaders(origin, false))) c.header(name, value);
+    }
+    return undefined;
+  });
+  for (const [methods, path, handler] of ROUTES) {
+    app.on(methods.split(" "), path, (c) => handler(c, context));
+  }
+  app.notFound(notFound);
+  app.onError((error, c) => {
+    if (!isKnown(error)) {
+      const requestId = c.get("requestId");
+      context.log.error(
+        { requestId, path: c.req.path, problem: messageOf(error) },
+        "request failed",
+      );
+    }
+    return errorResponse(error);
+  });
+  return app;
+}
+
+/** The host and origin gate: an empty 403, or the answer to a preflight. */
+function refusal(c: Context<ApiEnv>, gate: Gate): Response | undefined {
+  const host = c.req.header("host");
+  const origin = c.req.header("origin");
+  if (!isAllowedHost(gate, host)) return new Response(null, { status: 403 });
+  const verdict = judgeOrigin(gate, origin, host ?? "");
+  if (verdict === "refused") return new Response(null, { status: 403 });
+  if (c.req.method !== "OPTIONS") return undefined;
+  return new Response(null, {
+    status: 204,
+    headers: verdict === "allowed" && origin ? corsHeaders(origin, true) : {},
+  });
+}
+
+/** As gin: a path without its trailing slash is shown the way, another method of a known path is a 405. */
+function notFound(c: Context<ApiEnv>): Response {
+  const { path } = c.req;
+  const slashless = path.replace(/\/+$/, "");
+  if (slashless !== path && methodsOf(slashless).length > 0) {
+    const location = slashless + new URL(c.req.url).search;
+    const status = c.req.method === "GET" ? 301 : 307;
+    return new Response(null, { status, headers: { Location: location } });
+  }
+  const methods = methodsOf(path);
+  return methods.length > 0
+    ? plain("405 method not allowed", 405, { Allow: methods.join(", ") })
+    : plain("404 page not found", 404);
+}
+
+function methodsOf(path: string): string[] {
+  return ROUTES.filter(([, known]) => known === path).flatMap(([methods]) => methods.split(" "));
+}
+
+function drainingReply(): Response {
+  return new Response(JSON.stringify({ error: "this node is shutting down: ask another one" }), {
+    status: 503,
+    headers: {
+      "Content-Type": "application/json; charset=utf-8",
+      "Retry-After": String(RETRY_AFTER_DRAIN_S),
+      Connection: "close",
+    },
+  });
+}
+
+function plain(text: string, status: number, headers: Record<string, string> = {}): Response {
+  return new Response(text, {
+    status,
+    headers: { "Content-Type": "text/plain; charset=utf-8", ...headers },
+  });
+}

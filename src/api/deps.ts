@@ -1,0 +1,40 @@
+import type { Clock } from "../core/clock.ts";
+import type { Logger } from "../core/log.ts";
+import type { ClusterView, Engine, Inference, LocalModels, ReplicaIndex } from "../core/ports.ts";
+
+export interface ApiOptions {
+  /** Port 0: any free one. */
+  readonly host: string;
+  readonly port: number;
+  readonly webHost: string;
+  readonly webPort: number;
+  /** Origins that browsers may call from, beside the local ones; "*" may stand for a part of one. */
+  readonly origins: readonly string[];
+  readonly bodyBytesMax: number;
+  /** Of OllamaMax. */
+  readonly version: string;
+  /** The Ollama whose API this is. */
+  readonly ollamaVersion: string;
+}
+
+export interface Readiness {
+  readonly name: string;
+  readonly ready: boolean;
+  readonly reason?: string;
+}
+
+export interface ApiDeps {
+  readonly inference: Inference;
+  readonly view: ClusterView;
+  readonly replicas: ReplicaIndex;
+  readonly engine: Pick<Engine, "status">;
+  readonly models: Pick<LocalModels, "list">;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly readiness: () => readonly Readiness[];
+}
+
+/** What a route needs. */
+export interface RouteContext extends ApiDeps {
+  readonly options: ApiOptions;
+}

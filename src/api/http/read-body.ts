@@ -1,0 +1,33 @@
+import { type Decoded, decodeStruct, type Shape } from "../json/decode.ts";
+import { parseFirstValue } from "../json/scan.ts";
+import { HttpError } from "./http-error.ts";
+
+/** The request's JSON, whatever its Content-Type, decoded as Go would. */
+export async function readJson(
+  request: Request,
+  bytesMax: number,
+  shape: { readonly name: string; readonly fields: Readonly<Record<string, Shape>> },
+): Promise<Decoded> {
+  const text = await readText(request, bytesMax);
+  if (text === "") throw new HttpError(400, "missing request body");
+  return decodeStruct(parseFirstValue(text), shape);
+}
+
+async function readText(request: Request, bytesMax: number): Promise<string> {
+  const announced = Number(request.headers.get("content-length") ?? 0);
+  if (announced > bytesMax) throw tooLarge(bytesMax);
+  if (!request.body) return "";
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of request.body) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw tooLarge(bytesMax);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function tooLarge(bytesMax: number): HttpError {
+  const megabytes = Math.floor(bytesMax / 1_048_576);
+  return new HttpError(413, `request body too large: at most ${megabytes} MiB are accepted`);
+}

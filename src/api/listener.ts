@@ -1,0 +1,103 @@
+import { once } from "node:events";
+import type { Server } from "node:http";
+import { createAdaptorServer } from "@hono/node-server";
+import { AppError } from "../core/errors.ts";
+import type { Waiting } from "../core/ports.ts";
+
+export class ApiError extends AppError<"PORT_TAKEN" | "ADDRESS_UNUSABLE"> {}
+
+type Fetch = Parameters<typeof createAdaptorServer>[0]["fetch"];
+
+const HEADER_BYTES_MAX = 64 * 1024;
+/** A client has this long to send its headers, and all of its body. */
+const HEADERS_TIMEOUT_MS = 30_000;
+const REQUEST_TIMEOUT_MS = 300_000;
+const KEEP_ALIVE_MS = 75_000;
+
+/** An HTTP server, and what runs on it. */
+export class Listener implements AsyncDisposable {
+  readonly url: string;
+  readonly #server: Server;
+  #active = 0;
+  #onIdle: () => void = () => {};
+
+  private constructor(server: Server, url: string) {
+    this.#server = server;
+    this.url = url;
+    server.on("request", (_request, response) => {
+      this.#active++;
+      response.once("close", () => {
+        this.#active--;
+        if (this.#active === 0) this.#onIdle();
+      });
+    });
+  }
+
+  static async open(
+    options: { readonly host: string; readonly port: number; readonly variable: string },
+    fetch: Fetch,
+  ): Promise<Listener> {
+    const { host, port, variable } = options;
+    const server = createAdaptorServer({
+      fetch,
+      // The global Request and Response belong to whoever else runs in this process.
+      overrideGlobalObjects: false,
+      serverOptions: {
+        maxHeaderSize: HEADER_BYTES_MAX,
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+      },
+    }) as Server;
+    server.listen({ host, port });
+    try {
+      await once(server, "listening");
+    } catch (error) {
+      throw explain(error, host, port, variable);
+    }
+    const address = server.address();
+    const bound = typeof address === "object" && address ? address.port : port;
+    return new Listener(server, `http://${urlHost(host)}:${bound}`);
+  }
+
+  /** Resolves when nothing runs, or the signal aborts. New connections are still taken, to be told to go elsewhere. */
+  async idle({ signal }: Waiting): Promise<void> {
+    if (this.#active === 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
+
+function explain(error: unknown, host: string, port: number, variable: string): unknown {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "EADDRINUSE") {
+    return new ApiError(
+      "PORT_TAKEN",
+      `port ${port} is in use on ${host}: an Ollama or another node may hold it; stop that, or set ${variable} to another port`,
+      { cause: error },
+    );
+  }
+  if (code === "EADDRNOTAVAIL" || code === "EACCES" || code === "ENOTFOUND") {
+    return new ApiError(
+      "ADDRESS_UNUSABLE",
+      `cannot listen on ${host}:${port} (${code}): set OLLAMA_HOST to an address of this machine and ${variable} to a port that this user may open`,
+      { cause: error },
+    );
+  }
+  return error;
+}
+
+/** What a client on this machine can call: the unspecified address is no destination. */
+function urlHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}

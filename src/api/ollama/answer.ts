@@ -1,0 +1,84 @@
+import type { Clock } from "../../core/clock.ts";
+import { InferenceError } from "../../core/errors.ts";
+import type { GenerateEvent, Logprob, Route, RoutedEvent } from "../../core/inference.ts";
+import { omitEmpty } from "../json/go-json.ts";
+
+/** The events that decide an answer's status: what comes before them may still end in an error of another status. */
+type Content = Extract<GenerateEvent, { readonly type: "text" | "end" | "rendered" }>;
+
+/** An answer whose first content has come. */
+export interface Begun {
+  readonly route: Route | undefined;
+  readonly content: AsyncIterable<Content>;
+  readonly loadMs: () => number;
+}
+
+/**
+ * Waits for the first content, so that every failure before it keeps its own status. Whoever gets the answer must read
+ * or leave `content`.
+ */
+export async function begin(events: AsyncIterable<RoutedEvent>): Promise<Begun> {
+  const iterator = events[Symbol.asyncIterator]();
+  let route: Route | undefined;
+  let loadMs = 0;
+  const next = async (): Promise<Content | undefined> => {
+    for (;;) {
+      const { done, value: event } = await iterator.next();
+      if (done) return undefined;
+      if (event.type === "routed") route = event;
+      else if (event.type === "started") loadMs += event.loadMs;
+      else if (event.type === "text" || event.type === "end" || event.type === "rendered")
+        return event;
+    }
+  };
+  const first = await next();
+  if (!first) throw new InferenceError("STREAM_BROKEN", "the engine ended without an answer");
+  async function* content(): AsyncIterable<Content> {
+    try {
+      for (let event: Content | undefined = first; event; event = await next()) yield event;
+    } finally {
+      await iterator.return?.();
+    }
+  }
+  return { route, content: content(), loadMs: () => loadMs };
+}
+
+const NANOSECONDS_PER_MS = 1_000_000;
+
+/** The figures of the last object; zero ones are left out, as Go does. */
+export function metrics(
+  end: Extract<GenerateEvent, { readonly type: "end" }>,
+  times: { readonly totalMs: number; readonly loadMs: number },
+): Readonly<Record<string, number>> {
+  return omitEmpty({
+    total_duration: nanoseconds(times.totalMs),
+    load_duration: nanoseconds(times.loadMs),
+    prompt_eval_count: end.promptTokens,
+    prompt_eval_duration: nanoseconds(end.promptMs),
+    eval_count: end.tokens,
+    eval_duration: nanoseconds(end.outputMs),
+  }) as Record<string, number>;
+}
+
+export function nanoseconds(ms: number): number {
+  return Math.round(ms * NANOSECONDS_PER_MS);
+}
+
+/** RFC 3339 in UTC. */
+export function timestamp(clock: Clock): string {
+  return new Date(clock.wallMs()).toISOString();
+}
+
+export function logprobsField(logprobs: readonly Logprob[] | undefined): Record<string, unknown> {
+  if (!logprobs || logprobs.length === 0) return {};
+  return {
+    logprobs: logprobs.map(({ token, logprob, bytes, top }) => ({
+      token,
+      logprob,
+      bytes,
+      ...(top && top.length > 0
+        ? { top_logprobs: top.map(({ token, logprob, bytes }) => ({ token, logprob, bytes })) }
+        : {}),
+    })),
+  };
+}

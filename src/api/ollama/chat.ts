@@ -1,0 +1,180 @@
+import type { Context } from "hono";
+import type { GenerateRequest, Message } from "../../core/inference.ts";
+import type { RouteContext } from "../deps.ts";
+import { HttpError } from "../http/http-error.ts";
+import { readJson } from "../http/read-body.ts";
+import { jsonReply, routeHeaders } from "../http/reply.ts";
+import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
+import { isRecord, kindOf, type Shape } from "../json/decode.ts";
+import { JsonError } from "../json/scan.ts";
+import { timestamp } from "./answer.ts";
+import {
+  IMAGES,
+  KEEP_ALIVE,
+  OPTIONS,
+  parseFormat,
+  parseLogprobs,
+  THINK,
+  type Think,
+} from "./fields.ts";
+import { can, fullNameOf, requireModel, resolveThink } from "./find-model.ts";
+import { parseOptions } from "./options.ts";
+import { runAnswer } from "./run.ts";
+
+const ARGUMENTS: Shape = {
+  custom: (value, path) => {
+    if (isRecord(value)) return value;
+    throw new JsonError(
+      `json: cannot unmarshal ${kindOf(value)} into Go struct field ${path} of type map[string]interface {}`,
+    );
+  },
+};
+
+const SHAPE = {
+  name: "ChatRequest",
+  fields: {
+    model: "string",
+    messages: {
+      list: {
+        name: "Message",
+        fields: {
+          role: "string",
+          content: "string",
+          thinking: "string",
+          images: IMAGES,
+          tool_calls: {
+            list: {
+              name: "ToolCall",
+              fields: {
+                id: "string",
+                function: {
+                  name: "ToolCallFunction",
+                  fields: { index: "int", name: "string", arguments: ARGUMENTS },
+                },
+              },
+            },
+          },
+          tool_name: "string",
+          tool_call_id: "string",
+        },
+      },
+    },
+    stream: "bool",
+    format: "any",
+    keep_alive: KEEP_ALIVE,
+    tools: { list: "any" },
+    options: OPTIONS,
+    think: THINK,
+    truncate: "bool",
+    shift: "bool",
+    logprobs: "bool",
+    top_logprobs: "int",
+    _debug_render_only: "bool",
+  },
+} as const;
+
+interface BodyMessage {
+  readonly role?: string;
+  readonly content?: string;
+  readonly thinking?: string;
+  readonly images?: readonly string[];
+  readonly tool_calls?: readonly {
+    readonly id?: string;
+    readonly function?: {
+      readonly name?: string;
+      readonly arguments?: Readonly<Record<string, unknown>>;
+    };
+  }[];
+  readonly tool_name?: string;
+  readonly tool_call_id?: string;
+}
+
+/** What the shape above decodes to. */
+interface Body {
+  readonly model?: string;
+  readonly messages?: readonly BodyMessage[];
+  readonly stream?: boolean;
+  readonly format?: unknown;
+  readonly keep_alive?: number;
+  readonly tools?: readonly unknown[];
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly think?: Think;
+  readonly truncate?: boolean;
+  readonly shift?: boolean;
+  readonly logprobs?: boolean;
+  readonly top_logprobs?: number;
+  readonly _debug_render_only?: boolean;
+}
+
+/** POST /api/chat. The checks come in Ollama's order, since clients see the first that fails. */
+export async function chat(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
+  const body: Body = await readJson(c.req.raw, context.options.bodyBytesMax, SHAPE);
+  const logprobs = parseLogprobs(body.logprobs, body.top_logprobs);
+  const { model = "", messages = [], tools = [], keep_alive: keepAliveMs } = body;
+  if (model === "") throw new HttpError(400, "model is required");
+  const record = requireModel(context.replicas, model);
+  const requestId = c.get("requestId");
+  const wait = { signal: requestSignal(c) };
+  const message = { role: "assistant", content: "" };
+  const empty = { model, created_at: timestamp(context.clock), message, done: true };
+
+  if (messages.length === 0 && keepAliveMs === 0) {
+    await context.inference.unload(record.manifest, wait);
+    return jsonReply({ ...empty, done_reason: "unload" });
+  }
+  if (!can(record, "completion")) throw new HttpError(400, `"${model}" does not support chat`);
+  if (tools.length > 0 && !can(record, "tools")) {
+    throw new HttpError(400, `${fullNameOf(model)} does not support tools`);
+  }
+  const think = resolveThink(record, model, body.think);
+  const options = parseOptions(body.options ?? {});
+  const keepAlive = keepAliveMs === undefined ? {} : { keepAliveMs };
+  if (messages.length === 0) {
+    const load = { requestId, model: record.manifest, runner: options.runner, ...keepAlive };
+    const { route } = await context.inference.load(load, wait);
+    return jsonReply({ ...empty, done_reason: "load" }, routeHeaders(route));
+  }
+
+  const request: GenerateRequest = {
+    requestId,
+    model: record.manifest,
+    input: {
+      kind: "messages",
+      messages: messages.map(toMessage),
+      ...(tools.length > 0 ? { tools } : {}),
+      ...(think === undefined ? {} : { think }),
+    },
+    ...options,
+    ...parseFormat(body.format),
+    ...keepAlive,
+    ...logprobs,
+    ...(body.truncate === undefined ? {} : { truncate: body.truncate }),
+    ...(body.shift === undefined ? {} : { shift: body.shift }),
+    ...(body._debug_render_only ? { renderOnly: true } : {}),
+  };
+  const form = {
+    model,
+    stream: body.stream ?? true,
+    piece: (content: string) => ({ message: { role: "assistant", content } }),
+    last: () => ({}),
+  };
+  return runAnswer(c, request, form, context);
+}
+
+function toMessage(message: BodyMessage): Message {
+  const calls = message.tool_calls ?? [];
+  return {
+    role: (message.role ?? "").toLowerCase(),
+    content: message.content ?? "",
+    ...(message.thinking ? { thinking: message.thinking } : {}),
+    ...(message.images?.length ? { images: message.images } : {}),
+    ...(calls.length > 0 ? { toolCalls: calls.map(toToolCall) } : {}),
+    ...(message.tool_name ? { toolName: message.tool_name } : {}),
+    ...(message.tool_call_id ? { toolCallId: message.tool_call_id } : {}),
+  };
+}
+
+function toToolCall(call: NonNullable<BodyMessage["tool_calls"]>[number]) {
+  const { name = "", arguments: given = {} } = call.function ?? {};
+  return { ...(call.id ? { id: call.id } : {}), name, arguments: given };
+}

@@ -1,0 +1,121 @@
+import type { Context } from "hono";
+import type { EmbedRequest } from "../../core/inference.ts";
+import type { RouteContext } from "../deps.ts";
+import { HttpError } from "../http/http-error.ts";
+import { readJson } from "../http/read-body.ts";
+import { jsonReply, routeHeaders } from "../http/reply.ts";
+import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
+import { omitEmpty } from "../json/go-json.ts";
+import { nanoseconds } from "./answer.ts";
+import { KEEP_ALIVE, OPTIONS } from "./fields.ts";
+import { requireEmbeddingModel } from "./find-model.ts";
+import { parseOptions } from "./options.ts";
+
+const EMBED_SHAPE = {
+  name: "EmbedRequest",
+  fields: {
+    model: "string",
+    input: "any",
+    truncate: "bool",
+    dimensions: "int",
+    keep_alive: KEEP_ALIVE,
+    options: OPTIONS,
+  },
+} as const;
+
+interface EmbedBody {
+  readonly model?: string;
+  readonly input?: unknown;
+  readonly truncate?: boolean;
+  readonly dimensions?: number;
+  readonly keep_alive?: number;
+  readonly options?: Readonly<Record<string, unknown>>;
+}
+
+/** POST /api/embed: vectors of length 1. */
+export async function embed(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
+  const startedMs = context.clock.nowMs();
+  const body: EmbedBody = await readJson(c.req.raw, context.options.bodyBytesMax, EMBED_SHAPE);
+  const inputs = parseInput(body.input);
+  const { model = "", dimensions = 0 } = body;
+  if (model === "") throw new HttpError(404, "model '' not found");
+  const record = requireEmbeddingModel(context.replicas, model);
+  const wait = { signal: requestSignal(c) };
+  const request = requestOf(c, record.manifest, inputs, body);
+  if (inputs.length === 0) {
+    const { route } = await context.inference.load(request, wait);
+    return jsonReply({ model, embeddings: [] }, routeHeaders(route));
+  }
+  const { vectors, promptTokens, loadMs, route } = await context.inference.embed(request, wait);
+  return jsonReply(
+    {
+      model,
+      embeddings: vectors.map((vector) => toLength(vector, dimensions)),
+      ...omitEmpty({
+        total_duration: nanoseconds(context.clock.nowMs() - startedMs),
+        load_duration: nanoseconds(loadMs),
+        prompt_eval_count: promptTokens,
+      }),
+    },
+    routeHeaders(route),
+  );
+}
+
+const EMBEDDINGS_SHAPE = {
+  name: "EmbeddingRequest",
+  fields: { model: "string", prompt: "string", keep_alive: KEEP_ALIVE, options: OPTIONS },
+} as const;
+
+/** POST /api/embeddings, the older one: one prompt, the vector as the model gave it. */
+export async function embeddings(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
+  const body: Omit<EmbedBody, "input"> & { readonly prompt?: string } = await readJson(
+    c.req.raw,
+    context.options.bodyBytesMax,
+    EMBEDDINGS_SHAPE,
+  );
+  const { model = "", prompt = "" } = body;
+  if (model === "") throw new HttpError(400, "model is required");
+  const record = requireEmbeddingModel(context.replicas, model);
+  const wait = { signal: requestSignal(c) };
+  const request = requestOf(c, record.manifest, prompt === "" ? [] : [prompt], body);
+  if (prompt === "") {
+    const { route } = await context.inference.load(request, wait);
+    return jsonReply({ embedding: [] }, routeHeaders(route));
+  }
+  const { vectors, route } = await context.inference.embed(request, wait);
+  return jsonReply({ embedding: vectors[0] ?? [] }, routeHeaders(route));
+}
+
+function requestOf(
+  c: Context<ApiEnv>,
+  model: EmbedRequest["model"],
+  inputs: readonly string[],
+  body: EmbedBody,
+): EmbedRequest {
+  return {
+    requestId: c.get("requestId"),
+    model,
+    inputs,
+    runner: parseOptions(body.options ?? {}).runner,
+    ...(body.truncate === undefined ? {} : { truncate: body.truncate }),
+    ...(body.keep_alive === undefined ? {} : { keepAliveMs: body.keep_alive }),
+  };
+}
+
+/** A string or a list of strings; nothing, the empty string and the empty list only load the model. */
+function parseInput(input: unknown): readonly string[] {
+  if (input === undefined || input === null || input === "") return [];
+  if (typeof input === "string") return [input];
+  if (Array.isArray(input) && input.every((item) => typeof item === "string")) return input;
+  throw new HttpError(400, "invalid input type");
+}
+
+/** The first `dimensions` of the vector (0: all), scaled to length 1. */
+function toLength(vector: readonly number[], dimensions: number): readonly number[] {
+  if (!vector.every(Number.isFinite)) {
+    throw new HttpError(400, "embedding contains NaN or Inf values");
+  }
+  const cut = dimensions > 0 && dimensions < vector.length ? vector.slice(0, dimensions) : vector;
+  const length = Math.hypot(...cut);
+  return length === 0 ? cut : cut.map((value) => value / length);
+}

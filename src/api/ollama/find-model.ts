@@ -1,0 +1,72 @@
+import type { Capability, ModelRecord } from "../../core/model.ts";
+import {
+  formatFullName,
+  formatShortName,
+  type ModelName,
+  parseModelName,
+  sameName,
+} from "../../core/model-name.ts";
+import type { ReplicaIndex } from "../../core/ports.ts";
+import { HttpError } from "../http/http-error.ts";
+
+/** What the cluster can serve under this name, in whatever casing; undefined when nothing. */
+export function findModel(
+  replicas: Pick<ReplicaIndex, "models">,
+  name: ModelName,
+): ModelRecord | undefined {
+  for (const { record } of replicas.models()) {
+    const known = parseModelName(record.name);
+    if (known && sameName(known, name)) return record;
+  }
+  return undefined;
+}
+
+/** For generate and chat: an invalid name is a 400, one that nobody has a 404. */
+export function requireModel(replicas: Pick<ReplicaIndex, "models">, text: string): ModelRecord {
+  const name = parseModelName(text);
+  if (!name) throw new HttpError(400, "invalid model name");
+  const record = findModel(replicas, name);
+  if (!record) throw new HttpError(404, `model '${text}' not found`);
+  return record;
+}
+
+/** For embed and embeddings, whose words differ. */
+export function requireEmbeddingModel(
+  replicas: Pick<ReplicaIndex, "models">,
+  text: string,
+): ModelRecord {
+  const name = parseModelName(text);
+  if (!name) throw new HttpError(400, "invalid model name");
+  const record = findModel(replicas, name);
+  if (!record) throw new HttpError(404, `model "${text}" not found, try pulling it first`);
+  return record;
+}
+
+export function can(record: ModelRecord, capability: Capability): boolean {
+  return record.capabilities.includes(capability);
+}
+
+/** With all four parts, as some of Ollama's errors have it. */
+export function fullNameOf(text: string): string {
+  const name = parseModelName(text);
+  return name ? formatFullName(name) : text;
+}
+
+/** As lists show it. */
+export function shortNameOf(text: string): string {
+  const name = parseModelName(text);
+  return name ? formatShortName(name) : text;
+}
+
+/** Think unset on a model that can means yes; asked of one that cannot, a refusal. */
+export function resolveThink<T>(
+  record: ModelRecord,
+  model: string,
+  think: T | undefined,
+): T | true | undefined {
+  if (think === undefined) return can(record, "thinking") ? true : undefined;
+  if (think !== false && !can(record, "thinking")) {
+    throw new HttpError(400, `"${model}" does not support thinking`);
+  }
+  return think;
+}

@@ -1,0 +1,137 @@
+import type { Context } from "hono";
+import type { GenerateInput, GenerateRequest, Message } from "../../core/inference.ts";
+import type { RouteContext } from "../deps.ts";
+import { HttpError } from "../http/http-error.ts";
+import { readJson } from "../http/read-body.ts";
+import { jsonReply, routeHeaders } from "../http/reply.ts";
+import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
+import { timestamp } from "./answer.ts";
+import {
+  IMAGES,
+  KEEP_ALIVE,
+  OPTIONS,
+  parseFormat,
+  parseLogprobs,
+  THINK,
+  type Think,
+} from "./fields.ts";
+import { can, fullNameOf, requireModel, resolveThink } from "./find-model.ts";
+import { parseOptions } from "./options.ts";
+import { runAnswer } from "./run.ts";
+
+const SHAPE = {
+  name: "GenerateRequest",
+  fields: {
+    model: "string",
+    prompt: "string",
+    suffix: "string",
+    system: "string",
+    template: "string",
+    context: { list: "int" },
+    stream: "bool",
+    raw: "bool",
+    format: "any",
+    keep_alive: KEEP_ALIVE,
+    images: IMAGES,
+    options: OPTIONS,
+    think: THINK,
+    truncate: "bool",
+    shift: "bool",
+    logprobs: "bool",
+    top_logprobs: "int",
+    _debug_render_only: "bool",
+  },
+} as const;
+
+/** What the shape above decodes to. */
+interface Body {
+  readonly model?: string;
+  readonly prompt?: string;
+  readonly suffix?: string;
+  readonly system?: string;
+  readonly template?: string;
+  readonly context?: readonly number[];
+  readonly stream?: boolean;
+  readonly raw?: boolean;
+  readonly format?: unknown;
+  readonly keep_alive?: number;
+  readonly images?: readonly string[];
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly think?: Think;
+  readonly truncate?: boolean;
+  readonly shift?: boolean;
+  readonly logprobs?: boolean;
+  readonly top_logprobs?: number;
+  readonly _debug_render_only?: boolean;
+}
+
+/** POST /api/generate. The checks come in Ollama's order, since clients see the first that fails. */
+export async function generate(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
+  const body: Body = await readJson(c.req.raw, context.options.bodyBytesMax, SHAPE);
+  const logprobs = parseLogprobs(body.logprobs, body.top_logprobs);
+  const { model = "", prompt = "", keep_alive: keepAliveMs } = body;
+  if (model === "") throw new HttpError(404, "model '' not found");
+  const record = requireModel(context.replicas, model);
+  const requestId = c.get("requestId");
+  const wait = { signal: requestSignal(c) };
+  const empty = { model, created_at: timestamp(context.clock), response: "", done: true };
+
+  if (prompt === "" && keepAliveMs === 0) {
+    await context.inference.unload(record.manifest, wait);
+    return jsonReply({ ...empty, done_reason: "unload" });
+  }
+  if (body.raw && (body.template || body.system || body.context?.length)) {
+    throw new HttpError(400, "raw mode does not support template, system, or context");
+  }
+  const think = resolveThink(record, model, body.think);
+  if (!can(record, "completion")) throw new HttpError(400, `"${model}" does not support generate`);
+  if (body.suffix && !can(record, "insert")) {
+    throw new HttpError(400, `${fullNameOf(model)} does not support insert`);
+  }
+  const options = parseOptions(body.options ?? {});
+  const keepAlive = keepAliveMs === undefined ? {} : { keepAliveMs };
+  if (prompt === "") {
+    const load = { requestId, model: record.manifest, runner: options.runner, ...keepAlive };
+    const { route } = await context.inference.load(load, wait);
+    return jsonReply({ ...empty, done_reason: "load" }, routeHeaders(route));
+  }
+
+  const request: GenerateRequest = {
+    requestId,
+    model: record.manifest,
+    input: inputOf(body, prompt, think),
+    ...options,
+    ...parseFormat(body.format),
+    ...keepAlive,
+    ...logprobs,
+    ...(body.truncate === undefined ? {} : { truncate: body.truncate }),
+    ...(body.shift === undefined ? {} : { shift: body.shift }),
+    ...(body._debug_render_only ? { renderOnly: true } : {}),
+    ...(body.raw ? {} : { returnContext: true }),
+  };
+  const form = {
+    model,
+    stream: body.stream ?? true,
+    piece: (response: string) => ({ response }),
+    last: ({ context }: { readonly context?: readonly number[] }) => (context ? { context } : {}),
+  };
+  return runAnswer(c, request, form, context);
+}
+
+/** Without raw or suffix a prompt is a conversation of one turn, rendered by the model's own template. */
+function inputOf(body: Body, prompt: string, think: Think | undefined): GenerateInput {
+  if (body.raw) return { kind: "prompt", prompt };
+  if (body.suffix) return { kind: "prompt", prompt, suffix: body.suffix };
+  const user: Message = {
+    role: "user",
+    content: prompt,
+    ...(body.images?.length ? { images: body.images } : {}),
+  };
+  return {
+    kind: "messages",
+    messages: body.system ? [{ role: "system", content: body.system }, user] : [user],
+    ...(think === undefined ? {} : { think }),
+    ...(body.template ? { template: body.template } : {}),
+    ...(body.context?.length ? { context: body.context } : {}),
+  };
+}

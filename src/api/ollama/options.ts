@@ -1,0 +1,77 @@
+import type { RunnerOptions, Sampling } from "../../core/inference.ts";
+import { HttpError } from "../http/http-error.ts";
+import { isRecord } from "../json/decode.ts";
+import { JsonError } from "../json/scan.ts";
+
+type Kind = "integer" | "float32" | "boolean" | "array";
+
+/** Ollama's option → its type, and where it goes. Others are ignored, as Ollama ignores them (with a line in its log). */
+const OPTIONS = {
+  num_ctx: ["integer", "runner", "numCtx"],
+  num_batch: ["integer", "runner", "numBatch"],
+  num_gpu: ["integer", "runner", "numGpu"],
+  main_gpu: ["integer", "runner", "mainGpu"],
+  use_mmap: ["boolean", "runner", "useMmap"],
+  num_thread: ["integer", "runner", "numThread"],
+  num_keep: ["integer", "sampling", "numKeep"],
+  seed: ["integer", "sampling", "seed"],
+  top_k: ["integer", "sampling", "topK"],
+  top_p: ["float32", "sampling", "topP"],
+  min_p: ["float32", "sampling", "minP"],
+  typical_p: ["float32", "sampling", "typicalP"],
+  repeat_last_n: ["integer", "sampling", "repeatLastN"],
+  temperature: ["float32", "sampling", "temperature"],
+  repeat_penalty: ["float32", "sampling", "repeatPenalty"],
+  presence_penalty: ["float32", "sampling", "presencePenalty"],
+  frequency_penalty: ["float32", "sampling", "frequencyPenalty"],
+  num_predict: ["integer", "request", "maxTokens"],
+  stop: ["array", "request", "stop"],
+} as const satisfies Record<
+  string,
+  readonly [
+    Kind,
+    "runner" | "sampling" | "request",
+    keyof RunnerOptions | keyof Sampling | "maxTokens" | "stop",
+  ]
+>;
+
+export interface RequestOptions {
+  readonly runner: RunnerOptions;
+  readonly sampling: Sampling;
+  readonly maxTokens?: number;
+  readonly stop?: readonly string[];
+}
+
+/** A wrong type is Ollama's status 500 and its words; a float for an integer is cut off, null is unset. */
+export function parseOptions(options: Readonly<Record<string, unknown>>): RequestOptions {
+  const parsed = { runner: {}, sampling: {}, request: {} };
+  for (const [name, [kind, part, field]] of Object.entries(OPTIONS)) {
+    const value = options[name];
+    if (value === undefined || value === null) continue;
+    Object.assign(parsed[part], { [field]: parseOption(name, kind, value) });
+  }
+  return { ...parsed.request, runner: parsed.runner, sampling: parsed.sampling };
+}
+
+function parseOption(name: string, kind: Kind, value: unknown): unknown {
+  const wrong = (type: string): HttpError => new HttpError(500, `option "${name}" must be ${type}`);
+  if (kind === "boolean") {
+    if (typeof value === "boolean") return value;
+    throw wrong("of type boolean");
+  }
+  if (kind === "array") {
+    if (!Array.isArray(value)) throw wrong("of type array");
+    if (value.every((item) => typeof item === "string")) return value;
+    throw wrong("of an array of strings");
+  }
+  if (typeof value !== "number") throw wrong(`of type ${kind}`);
+  return kind === "integer" ? Math.trunc(value) : value;
+}
+
+/** The `options` field of a request: any object. */
+export function readOptions(value: unknown, path: string): RequestOptions | undefined {
+  if (isRecord(value)) return parseOptions(value);
+  throw new JsonError(
+    `json: cannot unmarshal ${Array.isArray(value) ? "array" : typeof value} into Go struct field ${path} of type map[string]interface {}`,
+  );
+}

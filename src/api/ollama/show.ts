@@ -1,0 +1,50 @@
+import type { Context } from "hono";
+import { formatShortName, parseModelName } from "../../core/model-name.ts";
+import type { RouteContext } from "../deps.ts";
+import { HttpError } from "../http/http-error.ts";
+import { readJson } from "../http/read-body.ts";
+import { jsonReply, routeHeaders } from "../http/reply.ts";
+import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
+import { isRecord } from "../json/decode.ts";
+import { findModel } from "./find-model.ts";
+
+const SHAPE = {
+  name: "ShowRequest",
+  fields: { model: "string", name: "string", verbose: "bool", system: "string" },
+} as const;
+
+interface Body {
+  readonly model?: string;
+  readonly name?: string;
+  readonly verbose?: boolean;
+  readonly system?: string;
+}
+
+/** This editor takes the base name for the model's name, so Ollama tells it the name that it asked for. */
+const EDITOR_AGENT = "GitHubCopilotChat/";
+
+/** POST /api/show, from this node's files or a holder's. */
+export async function show(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
+  const body: Body = await readJson(c.req.raw, context.options.bodyBytesMax, SHAPE);
+  const text = body.model || body.name || "";
+  if (text === "") throw new HttpError(400, "model is required");
+  const name = parseModelName(text);
+  if (!name) throw new HttpError(400, "invalid model name");
+  const record = findModel(context.replicas, name);
+  if (!record) throw new HttpError(404, `model '${formatShortName(name)}' not found`);
+  const { description, route } = await context.inference.show(
+    record.manifest,
+    { verbose: body.verbose ?? false },
+    { signal: requestSignal(c) },
+  );
+  const info = description["model_info"];
+  const forEditor = c.req.header("user-agent")?.startsWith(EDITOR_AGENT) && isRecord(info);
+  return jsonReply(
+    {
+      ...description,
+      ...(body.system ? { system: body.system } : {}),
+      ...(forEditor ? { model_info: { ...info, "general.basename": text } } : {}),
+    },
+    routeHeaders(route),
+  );
+}

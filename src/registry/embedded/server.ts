@@ -1,0 +1,193 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+} from "node:fs";
+import { chown, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import type { Clock } from "../../core/clock.ts";
+import { RegistryError } from "../errors.ts";
+import type { Account } from "./account.ts";
+import type { Binaries } from "./binaries.ts";
+
+interface Place {
+  readonly binaries: Binaries;
+  readonly folder: string;
+  readonly account: Account | undefined;
+}
+
+const START_MS = 30_000;
+const STOP_MS = 20_000;
+const POLL_MS = 20;
+const LOG_BYTES_MAX = 10 * 1024 * 1024;
+const LOG_TAIL_BYTES = 2_000;
+
+/** For a laptop: little memory, many connections, nothing given up of what keeps data safe. */
+const SETTINGS: Readonly<Record<string, string>> = {
+  unix_socket_directories: "",
+  max_connections: "200",
+  shared_buffers: "32MB",
+  password_encryption: "scram-sha-256",
+  log_min_messages: "warning",
+  log_line_prefix: "%m [%p] ",
+};
+
+/** Makes the database's files, all or nothing: a run that is killed leaves only a folder that the next one replaces. */
+export async function initialise(
+  place: Place & { readonly user: string; readonly password: string },
+): Promise<void> {
+  const fresh = `${place.folder}.new`;
+  const passwordFile = `${place.folder}.pw`;
+  await rm(fresh, { recursive: true, force: true });
+  await mkdir(fresh, { mode: 0o700 });
+  await writeFile(passwordFile, place.password, { mode: 0o600 });
+  try {
+    if (place.account) {
+      await chown(fresh, place.account.uid, place.account.gid);
+      await chown(passwordFile, place.account.uid, place.account.gid);
+    }
+    const child = spawn(
+      place.binaries.initdb,
+      [
+        ...["--pgdata", fresh, "--username", place.user, "--pwfile", passwordFile],
+        ...["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"],
+      ],
+      { ...runAs(place.account), cwd: fresh, env: {}, stdio: ["ignore", "ignore", "pipe"] },
+    );
+    let complaint = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      complaint = (complaint + chunk.toString()).slice(-LOG_TAIL_BYTES);
+    });
+    const [code] = await once(child, "close");
+    if (code !== 0) throw startFailed(complaint);
+    await rename(fresh, place.folder);
+  } finally {
+    await rm(passwordFile, { force: true });
+  }
+}
+
+/** A running postmaster that this process started. */
+export class PostgresServer implements AsyncDisposable {
+  readonly pid: number;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, pid: number) {
+    this.#child = child;
+    this.pid = pid;
+  }
+
+  /** Resolves when it accepts connections. */
+  static async start(
+    place: Place & { readonly host: string; readonly port: number },
+    { clock }: { readonly clock: Clock },
+  ): Promise<PostgresServer> {
+    const logFile = `${place.folder}.log`;
+    const log = openLog(logFile);
+    const settings = { ...SETTINGS, listen_addresses: place.host, port: String(place.port) };
+    const child = spawn(
+      place.binaries.postgres,
+      [
+        "-D",
+        place.folder,
+        ...Object.entries(settings).flatMap(([key, value]) => ["-c", `${key}=${value}`]),
+      ],
+      {
+        ...runAs(place.account),
+        cwd: place.folder,
+        env: {},
+        detached: true,
+        stdio: ["ignore", log, log],
+      },
+    );
+    closeSync(log);
+    const failed = once(child, "error").then(([error]) => Promise.reject(error));
+    failed.catch(() => {});
+    const deadline = AbortSignal.timeout(START_MS);
+    while (child.pid !== undefined && !isReady(place.folder, child.pid)) {
+      if (child.exitCode !== null || deadline.aborted) {
+        child.kill("SIGKILL");
+        throw startFailed(tailOf(logFile));
+      }
+      await clock.sleep(POLL_MS, new AbortController().signal);
+    }
+    if (child.pid === undefined) return await failed;
+    child.unref(); // Our own loop keeps this process alive, not the server.
+    return new PostgresServer(child, child.pid);
+  }
+
+  /** Fast shutdown (SIGINT): sessions end, everything is written. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const child = this.#child;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.ref();
+    child.kill("SIGINT");
+    const killer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+    await once(child, "exit");
+    clearTimeout(killer);
+  }
+}
+
+/** Stops a server that a killed run left behind in this folder, so that ours is the only one. */
+export async function stopLeftOver(folder: string, clock: Clock): Promise<void> {
+  const pid = postmasterPid(folder);
+  if (pid === undefined || !isPostmasterOf(folder, pid)) return;
+  process.kill(pid, "SIGINT");
+  const deadline = AbortSignal.timeout(STOP_MS);
+  while (isPostmasterOf(folder, pid)) {
+    if (deadline.aborted) process.kill(pid, "SIGKILL");
+    await clock.sleep(POLL_MS, new AbortController().signal);
+  }
+}
+
+/** Line 1 of postmaster.pid is the process, line 8 its state (Postgres's miscadmin.h, LOCK_FILE_LINE_PM_STATUS). */
+function isReady(folder: string, pid: number): boolean {
+  const lines = pidLines(folder);
+  return Number(lines[0]) === pid && lines[7]?.trim() === "ready";
+}
+
+function postmasterPid(folder: string): number | undefined {
+  const pid = Number(pidLines(folder)[0]);
+  return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+}
+
+function pidLines(folder: string): string[] {
+  const file = path.join(folder, "postmaster.pid");
+  return existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
+}
+
+/** A postmaster's working directory is its data folder: so another process that has got the number is left alone. */
+function isPostmasterOf(folder: string, pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`) === folder;
+  } catch {
+    return false;
+  }
+}
+
+function runAs(account: Account | undefined): { uid?: number; gid?: number } {
+  return account ? { uid: account.uid, gid: account.gid } : {};
+}
+
+function openLog(file: string): number {
+  if (existsSync(file) && statSync(file).size > LOG_BYTES_MAX) renameSync(file, `${file}.1`);
+  return openSync(file, "a", 0o600);
+}
+
+function tailOf(file: string): string {
+  return readFileSync(file, "utf8").slice(-LOG_TAIL_BYTES);
+}
+
+function startFailed(complaint: string): RegistryError {
+  const lines = complaint.trim().split("\n");
+  const fatal = lines.findLast((line) => /FATAL|error/i.test(line)) ?? lines.at(-1) ?? "";
+  return new RegistryError(
+    "POSTGRES_FAILED",
+    `the embedded Postgres did not start (${fatal.trim()}): see postgres.log in the data folder, or set OLLAMA_DB_HOST to a server of your own`,
+  );
+}

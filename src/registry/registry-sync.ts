@@ -1,0 +1,120 @@
+import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import type { NodeView } from "../core/node-view.ts";
+import type { Sql } from "./connect.ts";
+import { isAway } from "./errors.ts";
+import { type NodeStatus, upsertNode } from "./nodes.ts";
+import { type OwnReplica, writeOwnReplicas } from "./replicas.ts";
+
+export interface RegistrySyncDeps {
+  readonly registry: { readonly sql: Sql; ready(): boolean };
+  readonly self: () => NodeView;
+  readonly replicas: () => readonly OwnReplica[];
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** A heartbeat costs the database at most one row per node in this time, however many nodes there are. */
+const HEARTBEAT_INTERVAL_MS = 5_000;
+/** News goes out at once, but never more often than this. */
+const NEWS_INTERVAL_MS = 250;
+const LAST_WORD_MS = 2_000;
+
+/**
+ * Writes this node's own row and its replicas. What is written is always the latest state, so that while the database is
+ * away nothing piles up: there is one state to write when it is back.
+ */
+export class RegistrySync implements AsyncDisposable {
+  readonly #deps: RegistrySyncDeps;
+  readonly #stopping = new AbortController();
+  #nap = new AbortController();
+  #news = false;
+  #written: readonly OwnReplica[] | undefined;
+  #away = false;
+  #loop: Promise<void> = Promise.resolve();
+
+  private constructor(deps: RegistrySyncDeps) {
+    this.#deps = deps;
+  }
+
+  static async open(deps: RegistrySyncDeps): Promise<RegistrySync> {
+    const sync = new RegistrySync(deps);
+    await sync.#writeQuietly();
+    sync.#loop = sync.#run();
+    return sync;
+  }
+
+  /** Something changed that others should read soon. Never waits. */
+  touch(): void {
+    this.#news = true;
+    this.#nap.abort();
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#deps;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      this.#nap = new AbortController();
+      const wake = AbortSignal.any([signal, this.#nap.signal]);
+      if (!this.#news) await clock.sleep(HEARTBEAT_INTERVAL_MS, wake).catch(() => {});
+      if (signal.aborted) return;
+      this.#news = false;
+      await this.#writeQuietly();
+      await clock.sleep(NEWS_INTERVAL_MS, signal).catch(() => {});
+    }
+  }
+
+  async #writeQuietly(): Promise<void> {
+    if (!this.#deps.registry.ready()) return;
+    try {
+      await this.#write(this.#deps.self().state === "active" ? "active" : "draining");
+      if (this.#away) this.#deps.log.info({}, "registry takes this node's state again");
+      this.#away = false;
+    } catch (error) {
+      const problem = messageOf(error);
+      if (!isAway(error)) this.#deps.log.error({ problem }, "registry refused this node's state");
+      else if (!this.#away) this.#deps.log.warn({ problem }, "registry is away; state waits");
+      this.#away = true;
+      this.#written = undefined; // It may have come back as another server, without our rows.
+    }
+  }
+
+  async #write(status: NodeStatus): Promise<void> {
+    const { sql } = this.#deps.registry;
+    const self = this.#deps.self();
+    const rowId = await upsertNode(sql, { ...self, status });
+    if (rowId === undefined) {
+      this.#deps.log.warn({}, "registry has a newer incarnation of this node");
+      return;
+    }
+    const replicas = this.#deps.replicas();
+    if (this.#written && sameReplicas(this.#written, replicas)) return;
+    await writeOwnReplicas(sql, rowId, replicas);
+    this.#written = replicas;
+  }
+
+  /** Says that this node is offline, if the database is there to hear it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    this.#nap.abort();
+    await this.#loop;
+    if (!this.#deps.registry.ready()) return;
+    const deadline = new AbortController();
+    const tooLate = this.#deps.clock.sleep(LAST_WORD_MS, deadline.signal).catch(() => {});
+    const lastWord = this.#write("offline").catch((error: unknown) => {
+      this.#deps.log.warn({ problem: messageOf(error) }, "registry was not told that we leave");
+    });
+    await Promise.race([lastWord, tooLate]);
+    deadline.abort();
+  }
+}
+
+function sameReplicas(a: readonly OwnReplica[], b: readonly OwnReplica[]): boolean {
+  const keys = (replicas: readonly OwnReplica[]): string =>
+    replicas
+      .map(({ record, state }) => `${record.name} ${record.manifest} ${state}`)
+      .sort()
+      .join("\n");
+  return keys(a) === keys(b);
+}

@@ -1,0 +1,129 @@
+import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import type { Waiting } from "../core/ports.ts";
+import type { Random } from "../core/random.ts";
+import { retry } from "../core/retry.ts";
+import { clusterKeys, deniedNodes } from "./cluster-settings.ts";
+import { connect, type Sql } from "./connect.ts";
+import { isAway, RegistryError, toRegistryError } from "./errors.ts";
+import { Leases } from "./leases.ts";
+import { checkSchema, migrate } from "./migrate.ts";
+import { livePeers, type PeerAddress } from "./nodes.ts";
+import type { RegistryOptions } from "./options.ts";
+
+export interface RegistryDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+const RETRY = { firstMs: 500, maxMs: 10_000 };
+const CLOSE_MS = 5_000;
+
+/** The database that the cluster shares. Its tables' statements stand in one file a table, and take `sql`. */
+export class Registry implements AsyncDisposable {
+  readonly sql: Sql;
+  readonly leases: Leases;
+  readonly #options: RegistryOptions;
+  readonly #deps: RegistryDeps;
+  readonly #closing = new AbortController();
+  #ready = false;
+  #preparing: Promise<void> = Promise.resolve();
+
+  private constructor(options: RegistryOptions, deps: RegistryDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.sql = connect(options);
+    this.leases = new Leases(this.sql, deps);
+  }
+
+  /** Connects and brings the schema up to date (or checks it). Rejects with a RegistryError. */
+  static async open(options: RegistryOptions, deps: RegistryDeps): Promise<Registry> {
+    const registry = new Registry(options, deps);
+    try {
+      await registry.#prepare();
+    } catch (error) {
+      if (options.whenUnreachable === "fail" || !isAway(error)) {
+        await registry[Symbol.asyncDispose]();
+        throw error;
+      }
+      deps.log.warn({ problem: messageOf(error) }, "registry is away; going on without it");
+      registry.#preparing = registry.#prepareLater();
+    }
+    return registry;
+  }
+
+  /** True once the database was reached and its schema was right. */
+  ready(): boolean {
+    return this.#ready;
+  }
+
+  /** Rejects with DB_UNREACHABLE unless the database answers. */
+  async ping(): Promise<void> {
+    await this.#explained(() => this.sql`select 1`);
+  }
+
+  async clusterKeys({ signal }: Waiting): Promise<readonly string[]> {
+    signal.throwIfAborted();
+    return await this.#explained(() => clusterKeys(this.sql));
+  }
+
+  async deniedNodes({ signal }: Waiting): Promise<readonly string[]> {
+    signal.throwIfAborted();
+    return await this.#explained(() => deniedNodes(this.sql));
+  }
+
+  /** Where the mesh looks for peers. */
+  async livePeers(o: Waiting): Promise<readonly PeerAddress[]> {
+    if (!this.#ready)
+      throw new RegistryError("DB_UNREACHABLE", "the registry has not been reached yet");
+    return await this.#explained(() => livePeers(this.sql, o));
+  }
+
+  async #prepare(): Promise<void> {
+    await this.#explained(async () => {
+      if (!this.#options.migrate) return await checkSchema(this.sql);
+      const applied = await migrate(this.sql);
+      if (applied.length > 0) this.#deps.log.info({ applied }, "registry schema migrated");
+    });
+    this.#ready = true;
+  }
+
+  async #prepareLater(): Promise<void> {
+    const { signal } = this.#closing;
+    try {
+      await retry(
+        async () => {
+          try {
+            await this.#prepare();
+          } catch (error) {
+            // A schema that is not ours will not become ours by asking again often.
+            if (!isAway(error))
+              this.#deps.log.error({ problem: messageOf(error) }, "registry refused");
+            throw error;
+          }
+        },
+        RETRY,
+        { ...this.#deps, signal },
+      );
+      this.#deps.log.info({}, "registry is back");
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  async #explained<T>(action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      throw toRegistryError(error, this.#options);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#preparing;
+    await this.sql.end({ timeout: CLOSE_MS / 1_000 });
+  }
+}

@@ -1,0 +1,55 @@
+import type { ModelRecord } from "../core/model.ts";
+import type { Sql, Transaction } from "./connect.ts";
+import { upsertModel } from "./models.ts";
+
+export interface OwnReplica {
+  readonly record: ModelRecord;
+  readonly state: "syncing" | "ready" | "failed";
+}
+
+const PATH_LENGTH_MAX = 500;
+
+/**
+ * Makes the rows of one node's replicas equal to what it holds, in one transaction: the node is their only writer.
+ * What it no longer holds stays as 'deleted'.
+ */
+export async function writeOwnReplicas(
+  sql: Sql,
+  nodeRowId: string,
+  replicas: readonly OwnReplica[],
+): Promise<void> {
+  await sql.begin(async (tx) => {
+    const kept: string[] = [];
+    // In the order of names, so that two nodes that write the same models never wait for each other in a circle.
+    const ordered = replicas.toSorted((a, b) => (a.record.name < b.record.name ? -1 : 1));
+    for (const { record, state } of ordered) {
+      const modelId = await upsertModel(tx, record);
+      if (modelId === undefined) continue;
+      kept.push(modelId);
+      await upsertReplica(tx, { modelId, nodeRowId, record, state });
+    }
+    await tx`
+      update model_replicas set status = 'deleted'
+      where node_id = ${nodeRowId} and status <> 'deleted' and not (model_id = any (${kept}::uuid[]))`;
+  });
+}
+
+async function upsertReplica(
+  tx: Transaction,
+  row: {
+    readonly modelId: string;
+    readonly nodeRowId: string;
+    readonly record: ModelRecord;
+    readonly state: OwnReplica["state"];
+  },
+): Promise<void> {
+  const { name, manifest, sizeBytes } = row.record;
+  await tx`
+    insert into model_replicas (model_id, node_id, replica_path, replica_hash, replica_size, status)
+    values (${row.modelId}, ${row.nodeRowId}, ${name.slice(0, PATH_LENGTH_MAX)}, ${manifest}, ${sizeBytes}, ${row.state})
+    on conflict (model_id, node_id) do update set
+      replica_path = excluded.replica_path, replica_hash = excluded.replica_hash,
+      replica_size = excluded.replica_size, status = excluded.status
+    where (model_replicas.replica_hash, model_replicas.replica_size, model_replicas.status)
+      is distinct from (excluded.replica_hash, excluded.replica_size, excluded.status)`;
+}
