@@ -36,12 +36,17 @@ interface Node {
   state: "up" | "still" | "dead";
   boot: bigint;
   sequence: bigint;
+  isLeaving: boolean;
   wakeMs: number;
+  publishedMs: number;
+  nextBeatMs: number;
   /** What reached a still process, in order. */
   backlog: (() => void)[];
 }
 
 const CONNECT_MS_MAX = 50;
+/** As the mesh limits what changes all the time. */
+const HEARTBEAT_GAP_MS = 100;
 const REPORT: HeartbeatRecord["report"] = {
   name: "simulated",
   region: "",
@@ -54,6 +59,8 @@ const REPORT: HeartbeatRecord["report"] = {
   freeDiskBytes: 0,
   apiUrl: "",
 };
+const LEAVING_REPORT: HeartbeatRecord["report"] = { ...REPORT, state: "leaving" };
+const LEAVE_MS = 200;
 
 /**
  * Nodes that detect each other's failures over a simulated network, each driven as the mesh drives it: its detection is the real
@@ -120,6 +127,7 @@ export class SimCluster {
     const node = this.#node(index);
     node.boot++;
     node.sequence = 0n;
+    node.isLeaving = false;
     node.detector = this.#detector(node);
     this.#start(node);
   }
@@ -143,8 +151,11 @@ export class SimCluster {
 
   /** Says goodbye, and is gone a moment later. */
   leave(index: number): void {
-    this.#tell(this.#node(index), { type: "leave" });
-    this.network.at(this.nowMs + 200, () => this.kill(index));
+    const node = this.#node(index);
+    node.isLeaving = true;
+    this.#tell(node, { type: "leave" });
+    this.#beatSoon(node);
+    this.network.at(this.nowMs + LEAVE_MS, () => this.kill(index));
   }
 
   /** A message as if `from` had published it, such as one that was held up on its way. */
@@ -153,12 +164,12 @@ export class SimCluster {
   }
 
   heartbeatOf(index: number): HeartbeatRecord {
-    const { id, sequence, detector } = this.#node(index);
+    const { id, sequence, detector, isLeaving } = this.#node(index);
     return {
       node: id,
       incarnation: detector.incarnation,
       sequence,
-      report: REPORT,
+      report: isLeaving ? LEAVING_REPORT : REPORT,
       multiaddrs: [],
       replicaVersion: 0n,
       ttlMs: heartbeatTtlMs(heartbeatIntervalMs(this.#nodes.length)),
@@ -182,7 +193,10 @@ export class SimCluster {
       state: "up",
       boot: 1n,
       sequence: 0n,
+      isLeaving: false,
       wakeMs: Number.POSITIVE_INFINITY,
+      publishedMs: Number.NEGATIVE_INFINITY,
+      nextBeatMs: Number.POSITIVE_INFINITY,
       backlog: [],
     };
     this.#nodes.push(node);
@@ -205,22 +219,31 @@ export class SimCluster {
         this.#tell(other, { type: "connected", node: node.id });
       });
     }
-    this.#beat(node, isCurrent);
+    this.#beatAt(node, this.nowMs + CONNECT_MS_MAX);
     this.#wake(node);
   }
 
-  #beat(node: Node, isCurrent: () => boolean): void {
-    if (!isCurrent()) return;
-    if (node.state === "up") this.#publishHeartbeat(node);
-    const intervalMs = heartbeatIntervalMs(this.#nodes.length);
-    this.network.at(this.nowMs + jittered(this.#random, intervalMs, 0.2), () =>
-      this.#beat(node, isCurrent),
-    );
+  #beatAt(node: Node, dueMs: number): void {
+    node.nextBeatMs = dueMs;
+    const { boot } = node;
+    this.network.at(dueMs, () => {
+      if (node.nextBeatMs === dueMs && node.boot === boot)
+        this.#whenUp(node, () => this.#beat(node));
+    });
   }
 
-  #publishHeartbeat(node: Node): void {
+  #beat(node: Node): void {
     node.sequence++;
+    node.publishedMs = this.nowMs;
     this.#gossip(node.index, { type: "heartbeat", heartbeat: this.heartbeatOf(node.index) });
+    const intervalMs = heartbeatIntervalMs(this.#nodes.length);
+    this.#beatAt(node, this.nowMs + jittered(this.#random, intervalMs, 0.2));
+  }
+
+  /** As soon as the rate limit allows. */
+  #beatSoon(node: Node): void {
+    const dueMs = Math.max(this.nowMs, node.publishedMs + HEARTBEAT_GAP_MS);
+    if (dueMs < node.nextBeatMs) this.#beatAt(node, dueMs);
   }
 
   #gossip(from: number, event: MembershipEvent): void {
@@ -269,7 +292,7 @@ export class SimCluster {
         for (const via of effect.via) this.#probeIndirect(node, via, effect);
         break;
       case "publishHeartbeat":
-        this.#publishHeartbeat(node);
+        this.#beatSoon(node);
         break;
       case "publishUpdate":
         this.#gossip(node.index, { type: "update", update: effect.update, from: node.id });
