@@ -1,4 +1,5 @@
 import type { NodeId } from "../../core/node-id.ts";
+import type { NodeHealth } from "../../core/node-view.ts";
 import type { Random } from "../../core/random.ts";
 import type { HeartbeatRecord, UpdateRecord } from "../membership-records.ts";
 import { Awareness } from "./awareness.ts";
@@ -90,6 +91,10 @@ export class Membership {
   member(node: NodeId, nowMs: number): MemberView | undefined {
     const member = this.#members.get(node);
     return member && viewOf(member, nowMs);
+  }
+
+  healthOf(node: NodeId): NodeHealth | undefined {
+    return this.#members.get(node)?.health;
   }
 
   nextWakeMs(nowMs: number): number {

@@ -28,11 +28,13 @@ export class Verdicts {
     this.#outbox = new Outbox(deps.random);
   }
 
-  /** When `settle` has something to do. */
+  /** When a suspect is to be asked again, or `settle` has something to do. */
   get nextMs(): number {
     let nextMs = this.#outbox.nextMs;
     for (const { suspicion } of this.#deps.members.suspects) {
-      if (suspicion?.missed) nextMs = Math.min(nextMs, suspicion.deadlineMs);
+      if (!suspicion) continue;
+      nextMs = Math.min(nextMs, suspicion.nextProbeMs);
+      if (suspicion.missed) nextMs = Math.min(nextMs, suspicion.deadlineMs);
     }
     return nextMs;
   }
