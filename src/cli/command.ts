@@ -8,8 +8,6 @@ export interface Arguments {
 
 /** One command of the CLI, one file. */
 export interface Command {
-  /** One line for the list of commands. */
-  readonly summary: string;
   /** Shown by --help, without the command line's name. */
   readonly usage: string;
   readonly help: string;

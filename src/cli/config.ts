@@ -7,7 +7,6 @@ const DURATIONS = Object.entries<Variable<unknown>>(VARIABLES)
   .map(([name]) => name);
 
 export const configCommand: Command = {
-  summary: "print the effective configuration, secrets masked",
   usage: "[--json]",
   help: [
     "Prints every setting, its value and where it comes from. A secret can also come from a",

@@ -9,7 +9,6 @@ import { ProgressBar } from "./progress-bar.ts";
 const STOP_MS = 5_000;
 
 export const importCommand: Command = {
-  summary: "make a model of a GGUF file",
   usage: "FILE NAME [--node N] [--json]",
   help: [
     "Copies the GGUF file into this node's models (OLLAMA_MODELS) under NAME, such as llama3.2:1b.",

@@ -2,16 +2,31 @@ import { parseArgs } from "node:util";
 import { AppError, messageOf } from "../core/errors.ts";
 import { VERSION } from "../node/version.ts";
 import type { Command } from "./command.ts";
-import { configCommand } from "./config.ts";
-import { importCommand } from "./import.ts";
-import { serveCommand } from "./serve.ts";
-import { upCommand } from "./up.ts";
 
-const COMMANDS: Readonly<Record<string, Command>> = {
-  up: upCommand,
-  serve: serveCommand,
-  import: importCommand,
-  config: configCommand,
+/** Loaded when it is called: a node's components take most of a second to load, and most commands need few of them. */
+interface Entry {
+  /** One line for the list of commands. */
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  up: {
+    summary: "start a cluster on this machine: Postgres, several nodes, a demo model",
+    load: async () => (await import("./up.ts")).upCommand,
+  },
+  serve: {
+    summary: "run one node in the foreground",
+    load: async () => (await import("./serve.ts")).serveCommand,
+  },
+  import: {
+    summary: "make a model of a GGUF file",
+    load: async () => (await import("./import.ts")).importCommand,
+  },
+  config: {
+    summary: "print the effective configuration, secrets masked",
+    load: async () => (await import("./config.ts")).configCommand,
+  },
 };
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
@@ -29,13 +44,13 @@ export async function main(argv: readonly string[]): Promise<number> {
     console.log(overview());
     return EXIT.ok;
   }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (!command) {
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!entry) {
     console.error(`ollamamax: there is no command "${name}". See ollamamax --help.`);
     return EXIT.usage;
   }
   try {
-    return await runCommand(name, command, rest);
+    return await runCommand(name, await entry.load(), rest);
   } catch (error) {
     return tell(error);
   }

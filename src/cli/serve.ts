@@ -8,7 +8,6 @@ import type { Command } from "./command.ts";
 const DRAIN_MS = 30_000;
 
 export const serveCommand: Command = {
-  summary: "run one node in the foreground",
   usage: "[--no-migrate]",
   help: [
     "Runs one node until SIGINT or SIGTERM, which drain it: no new requests, running ones end,",

@@ -14,7 +14,6 @@ const NODES_MAX = 32;
 const STOP_MS = 45_000;
 
 export const upCommand: Command = {
-  summary: "start a cluster on this machine: Postgres, several nodes, a demo model",
   usage: "[--nodes N]",
   help: [
     "Starts an embedded Postgres and N nodes (1 by default), each a process of its own, restarted when",
