@@ -27,7 +27,7 @@ export async function takeDataDir(dir: string): Promise<AsyncDisposable> {
     if (holder !== undefined) {
       throw new DataDirError(
         "DATA_DIR_IN_USE",
-        `${dir} is in use by process ${holder}: stop that node first, or set OLLAMA_DATA_DIR to another folder`,
+        `${dir} is in use by process ${holder}: stop that first (kill ${holder}), or set OLLAMA_DATA_DIR to another folder`,
       );
     }
     await rm(lock, { force: true });

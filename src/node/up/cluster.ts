@@ -1,7 +1,7 @@
-import { mkdir } from "node:fs/promises";
 import type { Clock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
 import type { Config } from "../config/config.ts";
+import { takeDataDir } from "../data-dir.ts";
 import { awaitCluster } from "./await-cluster.ts";
 import { Daemon } from "./daemon.ts";
 import { openDatabase } from "./database.ts";
@@ -32,7 +32,8 @@ export async function startCluster(
   deps: ClusterDeps,
 ): Promise<Cluster> {
   await using stack = new AsyncDisposableStack();
-  await mkdir(config.OLLAMA_DATA_DIR, { recursive: true });
+  // First: a second `up` on this folder must not take the first one's Postgres for a left-over.
+  stack.use(await takeDataDir(config.OLLAMA_DATA_DIR));
   await checkPorts(config, count);
 
   const database = await step(deps, "registry: Postgres is up, its schema is current", () =>
