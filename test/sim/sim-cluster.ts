@@ -25,6 +25,8 @@ export interface Change {
 export interface ClusterOptions extends NetworkOptions {
   readonly nodeCount: number;
   readonly seed: number;
+  /** Everybody has heard everybody before the run begins; else they meet in it. */
+  readonly isWarm?: boolean;
   readonly detector: (self: NodeId, incarnation: bigint, random: Random) => Detector;
 }
 
@@ -47,6 +49,7 @@ interface Node {
 const CONNECT_MS_MAX = 50;
 /** As the mesh limits what changes all the time. */
 const HEARTBEAT_GAP_MS = 100;
+const HEARTBEAT_JITTER = 0.2;
 const REPORT: HeartbeatRecord["report"] = {
   name: "simulated",
   region: "",
@@ -83,6 +86,7 @@ export class SimCluster {
     this.#random = seededRandom(options.seed);
     this.network = new SimNetwork(options, this.#random);
     for (let index = 0; index < options.nodeCount; index++) this.#add(index);
+    if (options.isWarm) this.#introduce();
     for (const node of this.#nodes) this.#start(node);
   }
 
@@ -203,6 +207,16 @@ export class SimCluster {
     this.#indexOf.set(id, index);
   }
 
+  /** What they say to each other at this is not sent: they said it long ago. */
+  #introduce(): void {
+    for (const node of this.#nodes) {
+      const heartbeat = this.heartbeatOf(node.index);
+      for (const other of this.#nodes) {
+        if (other !== node) other.detector.handle({ type: "heartbeat", heartbeat }, this.nowMs);
+      }
+    }
+  }
+
   #detector({ id, boot }: Node): Detector {
     return this.#options.detector(id, boot << 32n, this.#random);
   }
@@ -219,7 +233,9 @@ export class SimCluster {
         this.#tell(other, { type: "connected", node: node.id });
       });
     }
-    this.#beatAt(node, this.nowMs + CONNECT_MS_MAX);
+    const isKnown = this.#options.isWarm === true && boot === 1n;
+    const spreadMs = isKnown ? heartbeatIntervalMs(this.#nodes.length) : CONNECT_MS_MAX;
+    this.#beatAt(node, this.nowMs + spreadMs * this.#random.next());
     this.#wake(node);
   }
 
@@ -237,7 +253,7 @@ export class SimCluster {
     node.publishedMs = this.nowMs;
     this.#gossip(node.index, { type: "heartbeat", heartbeat: this.heartbeatOf(node.index) });
     const intervalMs = heartbeatIntervalMs(this.#nodes.length);
-    this.#beatAt(node, this.nowMs + jittered(this.#random, intervalMs, 0.2));
+    this.#beatAt(node, this.nowMs + jittered(this.#random, intervalMs, HEARTBEAT_JITTER));
   }
 
   /** As soon as the rate limit allows. */
