@@ -292,7 +292,8 @@ t.test("who has left stays away until it starts again", async (t) => {
   bench.tell({ type: "update", update: update(A, "suspect", BOOT), from: B });
   bench.run(2_000);
   t.equal(bench.membership.healthOf(A), "left");
-  bench.take();
+  const told = bench.took("publishUpdate").map((effect) => effect.update);
+  t.same(told, [update(A, "left")], "who missed it is told");
   bench.tell({ type: "heartbeat", heartbeat: heartbeat(A, { incarnation: 2n << 32n }) });
   t.same(bench.kinds(), ["joined a"]);
 });

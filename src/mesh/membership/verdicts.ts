@@ -11,6 +11,9 @@ import type { Effect } from "./types.ts";
 /** A tombstone keeps what is still under way in the network from bringing its node back, and shows people who is missing. */
 const TOMBSTONE_MS = 600_000;
 
+/** So many, on average, set right who missed a farewell. */
+const CORRECTORS = 5;
+
 export interface VerdictsDeps {
   readonly members: Members;
   readonly awareness: Awareness;
@@ -78,7 +81,8 @@ export class Verdicts {
   /** Somebody else suspects it, or even says that it has failed. */
   accused(member: Member, witness: NodeId, health: "suspect" | "failed", nowMs: number): void {
     if (isGone(member)) {
-      if (health === "failed") this.#outbox.drop(member.node);
+      if (member.health === "left") this.#correct(member, nowMs);
+      else if (health === "failed") this.#outbox.drop(member.node);
       return;
     }
     const isNews = member.suspicion === undefined;
@@ -96,7 +100,8 @@ export class Verdicts {
   }
 
   left(member: Member, nowMs: number): void {
-    if (member.health !== "left") this.#bury(member, "left", nowMs);
+    if (member.health === "left") this.#outbox.drop(member.node);
+    else this.#bury(member, "left", nowMs);
   }
 
   /** Fails those whose time is over, and says what is to be said. */
@@ -130,6 +135,12 @@ export class Verdicts {
 
   get #nodeCount(): number {
     return this.#deps.members.liveCount + 1;
+  }
+
+  /** Somebody has missed its farewell. A few of us tell again. */
+  #correct(member: Member, nowMs: number): void {
+    if (this.#deps.random.next() * this.#nodeCount >= CORRECTORS) return;
+    this.#outbox.put(aboutOf(member), this.#nodeCount, nowMs);
   }
 
   #suspicionOf(member: Member, nowMs: number): Suspicion {
