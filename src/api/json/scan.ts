@@ -9,7 +9,8 @@ export class JsonError extends AppError<"JSON_INVALID"> {
 
 /** Go's decoder stops at this nesting (encoding/json, maxNestingDepth). */
 const DEPTH_MAX = 10_000;
-const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+/** Each part of a number that has begun must have digits. */
+const NUMBER = /(-?)(0|[1-9]\d*)?(?:(\.)(\d*))?(?:([eE][+-]?)(\d*))?/y;
 const LITERALS = ["true", "false", "null"] as const;
 const SPACE = /[ \t\r\n]*/y;
 
@@ -18,13 +19,24 @@ const SPACE = /[ \t\r\n]*/y;
  * words for what is wrong.
  */
 export function parseFirstValue(text: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     const start = skipSpace(text, 0);
     if (start === text.length) throw new JsonError("EOF");
     return JSON.parse(text.slice(start, endOfValue(text, start)));
   }
+  // JSON.parse itself knows no limit; whoever walks the value later may have no more stack than for this.
+  if (bracketsBefore(text, DEPTH_MAX)) endOfValue(text, skipSpace(text, 0));
+  return value;
+}
+
+/** True when the text holds more opening brackets than `count`: only then can it be nested as deep. */
+function bracketsBefore(text: string, count: number): boolean {
+  const brackets = /[{[]/g;
+  for (let found = 0; brackets.test(text); found++) if (found >= count) return true;
+  return false;
 }
 
 /** Walks without recursion, so that a deep body costs memory in proportion and no more. */
@@ -35,7 +47,7 @@ function endOfValue(text: string, start: number): number {
     at = skipSpace(text, at);
     const opened = text[at];
     if (opened === "{" || opened === "[") {
-      if (open.push(opened) > DEPTH_MAX) throw new JsonError("exceeded max depth");
+      if (open.push(opened) > DEPTH_MAX) throw unexpected(text, at, "exceeded max depth");
       at = skipSpace(text, at + 1);
       const isEmpty = text[at] === (opened === "{" ? "}" : "]");
       if (!isEmpty) {
@@ -80,8 +92,7 @@ function endOfKey(text: string, at: number, where: string): number {
 
 function endOfScalar(text: string, at: number): number {
   if (text[at] === '"') return endOfString(text, at);
-  NUMBER.lastIndex = at;
-  if (NUMBER.test(text)) return NUMBER.lastIndex;
+  if (/[-\d]/.test(text[at] ?? "")) return endOfNumber(text, at);
   for (const literal of LITERALS) {
     if (text[at] !== literal[0]) continue;
     for (let index = 1; index < literal.length; index++) {
@@ -93,6 +104,22 @@ function endOfScalar(text: string, at: number): number {
     return at + literal.length;
   }
   throw unexpected(text, at, "looking for beginning of value");
+}
+
+function endOfNumber(text: string, at: number): number {
+  NUMBER.lastIndex = at;
+  const [all, sign = "", whole = "", point, fraction = "", exponent, power] =
+    NUMBER.exec(text) ?? [];
+  if (whole === "") throw unexpected(text, at + sign.length, "in numeric literal");
+  const afterPoint = at + sign.length + whole.length + 1;
+  if (point !== undefined && fraction === "") {
+    throw unexpected(text, afterPoint, "after decimal point in numeric literal");
+  }
+  const end = at + (all ?? "").length;
+  if (exponent !== undefined && power === "") {
+    throw unexpected(text, end, "in exponent of numeric literal");
+  }
+  return end;
 }
 
 function endOfString(text: string, start: number): number {
@@ -129,10 +156,23 @@ function unexpected(text: string, at: number, where: string): JsonError {
   return new JsonError(`invalid character ${quoted(char)} ${where}`);
 }
 
+const SHORT_ESCAPES: Readonly<Record<string, string>> = {
+  "\u0007": "\\a",
+  "\b": "\\b",
+  "\f": "\\f",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "\v": "\\v",
+};
+
 /** As Go's quoteChar. */
 function quoted(char: string): string {
   if (char === "'") return "'\\''";
   if (char === '"') return "'\"'";
-  const escaped = JSON.stringify(char).slice(1, -1);
-  return `'${escaped}'`;
+  if (char === "\\") return "'\\\\'";
+  const short = SHORT_ESCAPES[char];
+  if (short) return `'${short}'`;
+  if (char >= " " && char !== "\u007f") return `'${char}'`;
+  return `'\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}'`;
 }
