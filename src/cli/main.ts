@@ -23,6 +23,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "make a model of a GGUF file",
     load: async () => (await import("./import.ts")).importCommand,
   },
+  revoke: {
+    summary: "shut a node out of the cluster, and change the cluster's key",
+    load: async () => (await import("./revoke.ts")).revokeCommand,
+  },
+  "rotate-key": {
+    summary: "change the cluster's key without shutting anybody out",
+    load: async () => (await import("./rotate-key.ts")).rotateKeyCommand,
+  },
   config: {
     summary: "print the effective configuration, secrets masked",
     load: async () => (await import("./config.ts")).configCommand,
@@ -96,7 +104,7 @@ function tell(error: unknown): number {
 
 function overview(): string {
   const rows = Object.entries(COMMANDS).map(
-    ([name, { summary }]) => `  ollamamax ${name.padEnd(8)} ${summary}`,
+    ([name, { summary }]) => `  ollamamax ${name.padEnd(10)} ${summary}`,
   );
   return [
     "OllamaMax: a peer-to-peer cluster for language models, a drop-in for Ollama clients.",

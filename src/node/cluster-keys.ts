@@ -52,6 +52,11 @@ export async function hasKeptClusterKeys(dataDir: string): Promise<boolean> {
   return (await readKept(path.join(dataDir, KEY_FILE))).length > 0;
 }
 
+/** What the registry says now, for the next start. */
+export async function keepClusterKeys(dataDir: string, keys: readonly string[]): Promise<void> {
+  await keep(path.join(dataDir, KEY_FILE), keys);
+}
+
 async function keep(file: string, keys: readonly string[]): Promise<void> {
   await writeFile(`${file}.new`, `${keys.join("\n")}\n`, { mode: 0o600, flush: true });
   await rename(`${file}.new`, file);

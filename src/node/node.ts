@@ -13,6 +13,7 @@ import { Router } from "../router/router.ts";
 import { servePeers } from "../router/serve-peers.ts";
 import { announceModels } from "./announce-models.ts";
 import { hasKeptClusterKeys, resolveClusterKeys } from "./cluster-keys.ts";
+import { followClusterPolicy } from "./cluster-policy.ts";
 import { apiOptions, engineOptions, meshOptions } from "./component-options.ts";
 import type { Config } from "./config/config.ts";
 import { takeDataDir } from "./data-dir.ts";
@@ -86,6 +87,9 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
       models,
       readiness: () => [{ name: "registry", ready: registry.ready() }],
     }),
+  );
+  stack.use(
+    followClusterPolicy(registry, mesh, { ...component("mesh"), dataDir: options.OLLAMA_DATA_DIR }),
   );
   report.apiUrl = api.url;
   stack.use(announceModels(models, replicas, () => sync.touch()));

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { NodeId } from "../core/node-id.ts";
 import type { Sql } from "./connect.ts";
 
 const KEYS = "cluster_keys";
@@ -37,4 +38,21 @@ export async function deniedNodes(sql: Sql): Promise<readonly string[]> {
   const [row] = await sql<{ value: string[] }[]>`
     select value from cluster_settings where name = ${DENIED}`;
   return row?.value ?? [];
+}
+
+/**
+ * Shuts a node out: its peer id is denied, and the only key that is valid from now on is a new one, so that it cannot come
+ * back under another identity either. Connections between other nodes stay; they learn the new key from here.
+ */
+export async function denyNode(sql: Sql, node: NodeId): Promise<void> {
+  const keys = [randomBytes(KEY_BYTES).toString("base64url")];
+  await sql.begin(async (tx) => {
+    await tx`
+      insert into cluster_settings (name, value) values (${DENIED}, ${tx.json([node])})
+      on conflict (name) do update set value = cluster_settings.value || excluded.value
+      where not cluster_settings.value @> excluded.value`;
+    await tx`
+      insert into cluster_settings (name, value) values (${KEYS}, ${tx.json(keys)})
+      on conflict (name) do update set value = excluded.value`;
+  });
 }

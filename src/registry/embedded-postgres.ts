@@ -8,7 +8,7 @@ import { connect } from "./connect.ts";
 import { databaseAccount, requireReach } from "./embedded/account.ts";
 import { postgresBinaries } from "./embedded/binaries.ts";
 import { choosePort } from "./embedded/port.ts";
-import { initialise, PostgresServer, stopLeftOver } from "./embedded/server.ts";
+import { initialise, PostgresServer, runningPort, stopLeftOver } from "./embedded/server.ts";
 
 export interface EmbeddedPostgresOptions {
   /** Held by this process alone: a server found running in it is one that a killed run left behind. */
@@ -21,6 +21,7 @@ const HOST = "127.0.0.1";
 const DATABASE = "ollamamax";
 const USER = "ollama_user";
 const PASSWORD_BYTES = 24;
+const PASSWORD_FILE = "postgres-password";
 
 /**
  * A real Postgres of our own under `<dataDir>/postgres`, on loopback, with a password that only this user can read. It
@@ -51,7 +52,7 @@ export class EmbeddedPostgres implements AsyncDisposable {
     if (account) await requireReach(dataDir, account);
     const binaries = await postgresBinaries(dataDir, account);
     const folder = path.join(dataDir, "postgres");
-    const password = await ownPassword(path.join(dataDir, "postgres-password"));
+    const password = await ownPassword(path.join(dataDir, PASSWORD_FILE));
     await stopLeftOver(folder, deps.clock);
     const port = await choosePort(HOST, options.port);
     if (!existsSync(path.join(folder, "PG_VERSION"))) {
@@ -70,6 +71,15 @@ export class EmbeddedPostgres implements AsyncDisposable {
     }
     deps.log.info({ port, pid: server.pid }, "embedded Postgres runs");
     return new EmbeddedPostgres(address, server);
+  }
+
+  /** Where the server that runs in this folder is, for a command beside the node; undefined when none runs. */
+  static async find(dataDir: string): Promise<EmbeddedPostgres["address"] | undefined> {
+    const port = runningPort(path.join(dataDir, "postgres"));
+    const file = path.join(dataDir, PASSWORD_FILE);
+    if (port === undefined || !existsSync(file)) return undefined;
+    const password = (await readFile(file, "utf8")).trim();
+    return { host: HOST, port, database: DATABASE, user: USER, password };
   }
 
   get pid(): number {

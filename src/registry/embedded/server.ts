@@ -9,7 +9,7 @@ import {
   renameSync,
   statSync,
 } from "node:fs";
-import { chown, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chown, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { RegistryError } from "../errors.ts";
@@ -143,6 +143,13 @@ export async function stopLeftOver(folder: string, clock: Clock): Promise<void> 
     if (deadline.aborted) process.kill(pid, "SIGKILL");
     await clock.sleep(POLL_MS, new AbortController().signal);
   }
+}
+
+/** The port of the server that runs in this folder (line 4 of postmaster.pid); undefined when none does. */
+export function runningPort(folder: string): number | undefined {
+  const pid = postmasterPid(folder);
+  const port = Number(pidLines(folder)[3]);
+  return pid !== undefined && isPostmasterOf(folder, pid) && port > 0 ? port : undefined;
 }
 
 /** Line 1 of postmaster.pid is the process, line 8 its state (Postgres's miscadmin.h, LOCK_FILE_LINE_PM_STATUS). */
