@@ -1,27 +1,29 @@
 import type { Clock } from "../core/clock.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { NodeChange } from "../core/ports.ts";
-import type { DetectorEffect, DetectorEvent, FailureDetector, Member } from "./failure-detector.ts";
+import type { Membership } from "./membership/membership.ts";
+import type { Effect, MembershipEvent } from "./membership/types.ts";
 import type { UpdateRecord } from "./membership-records.ts";
 import type { Prober } from "./prober.ts";
+import { Pulse } from "./pulse.ts";
 
 export interface DetectionDeps {
   readonly clock: Clock;
-  readonly detector: FailureDetector;
+  readonly membership: Membership;
   readonly prober: Pick<Prober, "ping" | "pingThrough">;
-  readonly pass: (updates: readonly UpdateRecord[]) => void;
-  readonly onRefuted: () => void;
-  readonly onChange: (member: Member, kind: NodeChange["kind"]) => void;
+  readonly publishHeartbeat: () => void;
+  readonly publishUpdate: (update: UpdateRecord) => void;
+  readonly onChange: (node: NodeId, kind: NodeChange["kind"]) => void;
   readonly onForgotten: (node: NodeId) => void;
 }
 
-const TICK_MS = 100;
-
-/** Drives the failure detector: gives it time and what happens, and does what it asks for. */
+/** Drives the membership's state machine: gives it time and what happens, and does what it asks for. */
 export class Detection implements AsyncDisposable {
   readonly #deps: DetectionDeps;
   readonly #stopping = new AbortController();
+  readonly #pulse = new Pulse();
   readonly #probes = new Set<Promise<void>>();
+  #wakeMs = 0;
   #ticking = Promise.resolve();
 
   private constructor(deps: DetectionDeps) {
@@ -34,11 +36,12 @@ export class Detection implements AsyncDisposable {
     return detection;
   }
 
-  handle(event: DetectorEvent): void {
+  handle(event: MembershipEvent): void {
     if (this.#stopping.signal.aborted) return;
-    for (const effect of this.#deps.detector.handle(event, this.#deps.clock.nowMs())) {
-      this.#perform(effect);
-    }
+    const { clock, membership } = this.#deps;
+    for (const effect of membership.handle(event, clock.nowMs())) this.#perform(effect);
+    // What happened may be due sooner than what the loop sleeps for.
+    if (membership.nextWakeMs(clock.nowMs()) < this.#wakeMs) this.#pulse.wake();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -48,38 +51,37 @@ export class Detection implements AsyncDisposable {
   }
 
   async #tick(): Promise<void> {
-    const { clock } = this.#deps;
+    const { clock, membership } = this.#deps;
     const { signal } = this.#stopping;
-    for (let latenessMs = 0; !signal.aborted; ) {
-      this.handle({ type: "tick", latenessMs });
-      const dueMs = clock.nowMs() + TICK_MS;
-      await clock.sleep(TICK_MS, signal).catch(() => {});
-      latenessMs = Math.max(0, clock.nowMs() - dueMs);
+    while (!signal.aborted) {
+      this.handle({ type: "tick" });
+      const nowMs = clock.nowMs();
+      this.#wakeMs = membership.nextWakeMs(nowMs);
+      await this.#pulse.sleep(clock, this.#wakeMs - nowMs, signal);
     }
   }
 
-  #perform(effect: DetectorEffect): void {
-    const { detector, pass, onRefuted, onChange, onForgotten } = this.#deps;
+  #perform(effect: Effect): void {
+    const { publishHeartbeat, publishUpdate, onChange, onForgotten } = this.#deps;
     switch (effect.type) {
-      case "ping":
-        this.#track(this.#ping(effect));
+      case "probe":
+        this.#track(this.#probe(effect));
         break;
-      case "pingThrough":
-        this.#track(this.#pingThrough(effect));
+      case "probeIndirect":
+        for (const via of effect.via) this.#track(this.#probeThrough(via, effect));
         break;
-      case "gossip":
-        pass([effect.update]);
+      case "publishHeartbeat":
+        publishHeartbeat();
         break;
-      case "refuted":
-        onRefuted();
+      case "publishUpdate":
+        publishUpdate(effect.update);
         break;
-      case "forgotten":
+      case "changed":
+        onChange(effect.node, effect.kind);
+        break;
+      case "forget":
         onForgotten(effect.node);
         break;
-      case "changed": {
-        const member = detector.member(effect.node);
-        if (member) onChange(member, effect.kind);
-      }
     }
   }
 
@@ -88,34 +90,27 @@ export class Detection implements AsyncDisposable {
     this.#probes.add(tracked);
   }
 
-  async #ping({ node, timeoutMs, about }: DetectorEffect & { type: "ping" }): Promise<void> {
+  async #probe({ node, probeId, timeoutMs, aboutYou }: Effect & { type: "probe" }): Promise<void> {
     const { signal } = this.#stopping;
     try {
-      const { incarnation } = await this.#deps.prober.ping(node, about, { timeoutMs, signal });
-      this.handle({ type: "acked", node, incarnation });
+      const limits = { timeoutMs, signal };
+      const { incarnation } = await this.#deps.prober.ping(node, aboutYou, limits);
+      this.handle({ type: "probeAcked", probeId, node, incarnation });
     } catch {
-      this.handle({ type: "missed", node, stage: "direct" });
+      this.handle({ type: "probeMissed", probeId, node });
     }
   }
 
-  async #pingThrough({
-    node,
-    relays,
-    timeoutMs,
-  }: DetectorEffect & { type: "pingThrough" }): Promise<void> {
+  async #probeThrough(via: NodeId, effect: Effect & { type: "probeIndirect" }): Promise<void> {
+    const { target, probeId, timeoutMs } = effect;
     const { signal } = this.#stopping;
     try {
-      const incarnation = await Promise.any(
-        relays.map(async (relay) => {
-          const limits = { timeoutMs, signal };
-          const result = await this.#deps.prober.pingThrough(relay, node, limits);
-          if (!result.acknowledged) throw new Error("missed there too");
-          return result.incarnation;
-        }),
-      );
-      this.handle({ type: "acked", node, incarnation });
+      const result = await this.#deps.prober.pingThrough(via, target, { timeoutMs, signal });
+      const { acknowledged, incarnation } = result;
+      if (acknowledged) this.handle({ type: "indirectAcked", probeId, node: target, incarnation });
+      else this.handle({ type: "indirectNacked", probeId, via });
     } catch {
-      this.handle({ type: "missed", node, stage: "indirect" });
+      // A relay that says nothing says nothing of the target: its time runs out in the state machine.
     }
   }
 }

@@ -5,7 +5,6 @@ import { configuredAddress, peerIdOf } from "./addresses.ts";
 import { nextBoot } from "./boot-counter.ts";
 import { Detection } from "./detection.ts";
 import { Discovery } from "./discovery.ts";
-import { FailureDetector, type Member } from "./failure-detector.ts";
 import { Gater } from "./gater.ts";
 import { Gossip, TOPICS } from "./gossip.ts";
 import { Heartbeats } from "./heartbeats.ts";
@@ -13,6 +12,7 @@ import { KeyMismatches } from "./key-mismatches.ts";
 import { KeyedNoise } from "./keyed-noise.ts";
 import { type MeshLibp2p, makeLibp2p, startLibp2p } from "./libp2p.ts";
 import { LiveView } from "./live-view.ts";
+import { Membership } from "./membership/membership.ts";
 import type { GossipRecord } from "./membership-records.ts";
 import type { MeshDeps, MeshOptions } from "./mesh-options.ts";
 import { PooledStreams } from "./pooled-streams.ts";
@@ -20,13 +20,16 @@ import { Prober } from "./prober.ts";
 import { ReplicaLedger } from "./replica-ledger.ts";
 import { Replicas } from "./replicas.ts";
 
+/** The boot number is the upper half of an incarnation. */
+const BOOT_SHIFT = 32n;
+
 /** What a mesh is made of. */
 export interface MeshParts {
   readonly libp2p: MeshLibp2p;
   readonly noise: KeyedNoise;
   readonly gater: Gater;
   readonly mismatches: KeyMismatches;
-  readonly detector: FailureDetector;
+  readonly membership: Membership;
   readonly discovery: Discovery;
   readonly streams: PooledStreams;
   readonly prober: Prober;
@@ -89,23 +92,24 @@ function wire(
   const { clock, random, log, identity } = deps;
   const { libp2p, streams, gater, mismatches } = transport;
   const isDenied = (node: NodeId): boolean => gater.isDenied(node);
-  const detector = new FailureDetector(identity.nodeId, boot, random);
+  const membership = new Membership(
+    { incarnation: boot << BOOT_SHIFT },
+    { self: identity.nodeId, random },
+  );
   const ledger = new ReplicaLedger(identity.nodeId, boot);
-  const self = () => ownRecord(deps, libp2p, detector, ledger);
+  const self = () => ownRecord(deps, libp2p, membership, ledger);
   const view = new LiveView({
     clock,
     self,
-    members: () => detector.members(),
-    member: (node) => detector.member(node),
-    observe: (node, evidence) =>
-      detection.handle({ type: evidence === "served" ? "heard" : "doubted", node }),
+    membership,
+    observe: (node, evidence) => detection.handle({ type: "evidence", node, evidence }),
   });
   const gossip = Gossip.open({
     pubsub: libp2p.services.pubsub,
     log,
     isDenied,
     handlers: {
-      heartbeats: (record) => take(record, parts),
+      heartbeats: (record, author) => take(record, author, parts),
       replicas: (record) => replicas.take(record),
     },
   });
@@ -116,7 +120,7 @@ function wire(
     Replicas.open({
       ...{ clock, random, log, ledger, streams, gossip },
       self: identity.nodeId,
-      isThere: (node) => isThere(detector.member(node)),
+      isThere: (node) => isThere(membership, node),
       onAnnounced: () => heartbeats.touch(),
     }),
   );
@@ -124,27 +128,23 @@ function wire(
     new Prober({
       clock,
       streams,
-      incarnation: () => detector.incarnation,
-      onAboutUs: (update) => detection.handle({ type: "update", update }),
-      onHeard: (node) => detection.handle({ type: "heard", node }),
+      incarnation: () => membership.incarnation,
+      onAboutUs: (update, from) => detection.handle({ type: "update", update, from }),
+      onHeard: (node) => detection.handle({ type: "evidence", node, evidence: "served" }),
     }),
   );
   const detection = stack.use(
     Detection.open({
       clock,
-      detector,
+      membership,
       prober,
-      pass: (updates) => heartbeats.pass(updates),
-      onRefuted: () => heartbeats.touch(),
-      onChange: (member, kind) => applyChange(member, kind, parts),
-      onForgotten: (node) => {
-        view.forget(node);
-        ledger.forget(node);
-      },
+      publishHeartbeat: () => heartbeats.touch(),
+      publishUpdate: (update) => heartbeats.pass([update]),
+      onChange: (node, kind) => applyChange(node, kind, parts),
+      onForgotten: (node) => ledger.forget(node),
     }),
   );
-  const isGone = (node: NodeId): boolean =>
-    isDenied(node) || detector.member(node)?.health === "left";
+  const isGone = (node: NodeId): boolean => isDenied(node) || membership.healthOf(node) === "left";
   const discovery = stack.use(
     Discovery.open(options, {
       ...{ libp2p, clock, random, log, isGone },
@@ -154,7 +154,7 @@ function wire(
   );
   const parts = {
     ...transport,
-    detector,
+    membership,
     discovery,
     prober,
     detection,
@@ -170,12 +170,12 @@ function wire(
 function ownRecord(
   { identity, report }: MeshDeps,
   libp2p: MeshLibp2p,
-  detector: FailureDetector,
+  membership: Membership,
   ledger: ReplicaLedger,
 ) {
   return {
     node: identity.nodeId,
-    incarnation: detector.incarnation,
+    incarnation: membership.incarnation,
     report: report(),
     multiaddrs: libp2p.getMultiaddrs().map(String),
     replicaVersion: ledger.version(identity.nodeId),
@@ -183,43 +183,45 @@ function ownRecord(
 }
 
 /** What libp2p tells of connections. */
-function listen({ libp2p, detection, heartbeats, detector }: MeshParts, mismatches: KeyMismatches) {
-  libp2p.addEventListener("peer:connect", ({ detail }) => mismatches.forget(detail.toString()));
+function listen({ libp2p, detection, heartbeats }: MeshParts, mismatches: KeyMismatches) {
+  libp2p.addEventListener("peer:connect", ({ detail }) => {
+    mismatches.forget(detail.toString());
+    const node = parseNodeId(detail.toString());
+    if (node) detection.handle({ type: "connected", node });
+  });
   libp2p.addEventListener("peer:disconnect", ({ detail }) => {
     const node = parseNodeId(detail.toString());
-    if (node && isThere(detector.member(node))) detection.handle({ type: "doubted", node });
+    if (node) detection.handle({ type: "disconnected", node });
   });
   // A peer that can hear us now shall not wait for our next heartbeat.
   libp2p.services.pubsub.addEventListener("subscription-change", () => heartbeats.touch());
 }
 
-function take({ heartbeat, updates }: GossipRecord, parts: MeshParts): void {
-  const { detection, detector, discovery, gater, replicas, view } = parts;
+function take({ heartbeat, updates }: GossipRecord, author: NodeId, parts: MeshParts): void {
+  const { detection, membership, discovery, gater, replicas } = parts;
   if (heartbeat) {
-    const { node, incarnation, multiaddrs } = heartbeat;
-    const isKnown = isThere(detector.member(node));
-    const isChanged = view.take(heartbeat);
-    detection.handle({ type: "heard", node, incarnation, multiaddrs });
-    if (isKnown && isChanged) view.publish(node, "changed");
+    const { node, multiaddrs, replicaVersion } = heartbeat;
+    detection.handle({ type: "heartbeat", heartbeat });
     discovery.learn(node, multiaddrs);
-    if (isThere(detector.member(node))) replicas.compare(node, heartbeat.replicaVersion);
+    if (isThere(membership, node)) replicas.compare(node, replicaVersion);
   }
   for (const update of updates) {
     if (gater.isDenied(update.node)) continue;
-    detection.handle({ type: "update", update });
-    if (isThere(detector.member(update.node))) discovery.learn(update.node, update.multiaddrs);
+    detection.handle({ type: "update", update, from: author });
+    if (isThere(membership, update.node)) discovery.learn(update.node, update.multiaddrs);
   }
 }
 
-function applyChange(member: Member, kind: NodeChange["kind"], parts: MeshParts): void {
-  parts.view.publish(member.node, kind);
+function applyChange(node: NodeId, kind: NodeChange["kind"], parts: MeshParts): void {
+  parts.view.publish(node, kind);
   if (kind !== "failed") return;
   // Whoever waits for it must learn that it is in vain; if it was only frozen, it dials again.
-  for (const connection of parts.libp2p.getConnections(peerIdOf(member.node))) {
+  for (const connection of parts.libp2p.getConnections(peerIdOf(node))) {
     connection.abort(new Error("the peer has failed"));
   }
 }
 
-function isThere(member: Member | undefined): boolean {
-  return member?.health === "alive" || member?.health === "suspect";
+function isThere(membership: Membership, node: NodeId): boolean {
+  const health = membership.healthOf(node);
+  return health === "alive" || health === "suspect";
 }

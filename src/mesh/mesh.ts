@@ -63,13 +63,16 @@ export class Mesh implements AsyncDisposable {
 
   /** Turns nodes away for good, and closes the connections to them. */
   deny(nodes: readonly NodeId[]): void {
-    const { gater, libp2p, discovery, detection, detector } = this.#parts;
+    const { gater, libp2p, discovery, detection, membership } = this.#parts;
     for (const node of nodes) {
       gater.deny(node);
       discovery.forget(node);
-      const incarnation = detector.member(node)?.incarnation ?? 0n;
-      const update = { node, incarnation, health: "left", multiaddrs: [] } as const;
-      detection.handle({ type: "update", update });
+      const member = membership.member(node, 0);
+      if (member) {
+        const { incarnation } = member;
+        const update = { node, incarnation, health: "left", multiaddrs: [] } as const;
+        detection.handle({ type: "update", update, from: this.view.self().id });
+      }
       for (const connection of libp2p.getConnections(peerIdOf(node))) {
         connection.abort(new Error("this peer was denied"));
       }

@@ -17,16 +17,12 @@ const [A, B, C, D, E] = ["a", "b", "c", "d", "e"] as unknown as [
 const BOOT = 1n << 32n;
 
 const report = (state: NodeState): NodeReport => ({
-  name: "",
-  region: "",
-  zone: "",
-  version: "",
+  ...{ name: "", region: "", zone: "", version: "", apiUrl: "" },
   state,
   load: { running: 0, queued: 0, slots: 1 },
   loaded: [],
   freeMemoryBytes: 0,
   freeDiskBytes: 0,
-  apiUrl: "",
 });
 
 function heartbeat(node: NodeId, change: Partial<HeartbeatRecord> = {}): HeartbeatRecord {
@@ -393,9 +389,7 @@ t.test("changes are told when a reader could see them", async (t) => {
 t.test("no more members than there is room for, and tombstones go first", async (t) => {
   const bench = new Bench();
   const name = (i: number): NodeId => `n${i}` as NodeId;
-  for (let i = 0; i < 5_001; i++) {
-    bench.tell({ type: "heartbeat", heartbeat: heartbeat(name(i)) });
-  }
+  for (let i = 0; i < 5_001; i++) bench.tell({ type: "heartbeat", heartbeat: heartbeat(name(i)) });
   t.equal(bench.membership.members(0).length, 5_000);
   bench.tell({ type: "update", update: update(name(3), "left"), from: name(3) });
   bench.take();
