@@ -26,6 +26,8 @@ const PATROL_INTERVAL_MS = 250;
 /** Heartbeats come four to a time to live: this is one and a half of their intervals. */
 const OVERDUE_TTL_SHARE = 0.37;
 const OVERDUE_PROBES_MAX = 16;
+/** Who leaves has nothing more to do; a timer cannot wait for ever. */
+const IDLE_MS = 60_000;
 /** Timers are this late on any busy machine: nothing to forgive. */
 const LATE_MS_MIN = 100;
 /** An incarnation near the end of its 64 bits is nobody's. */
@@ -106,7 +108,7 @@ export class Membership {
     if (this.#wakeMs === undefined) this.#begin(nowMs);
     else if (nowMs - this.#wakeMs > LATE_MS_MIN) this.#forgive(nowMs - this.#wakeMs);
     this.#take(event, nowMs);
-    this.#wakeMs = Math.max(nowMs, this.#dueMs());
+    this.#wakeMs = Math.max(nowMs, this.#dueMs(nowMs));
     return this.#effects;
   }
 
@@ -156,8 +158,8 @@ export class Membership {
 
   // ---- Time -----------------------------------------------------------------------------------------------------------
 
-  #dueMs(): number {
-    if (this.#leaving) return Number.POSITIVE_INFINITY;
+  #dueMs(nowMs: number): number {
+    if (this.#leaving) return nowMs + IDLE_MS;
     const soon = Math.min(this.#nextProbeMs, this.#nextPatrolMs);
     return Math.min(soon, this.#probes.nextMs, this.#verdicts.nextMs);
   }
