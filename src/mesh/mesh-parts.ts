@@ -13,14 +13,14 @@ import { KeyedNoise } from "./keyed-noise.ts";
 import { type MeshLibp2p, makeLibp2p, startLibp2p } from "./libp2p.ts";
 import { LiveView } from "./live-view.ts";
 import { Membership } from "./membership/membership.ts";
+import { ReplicaTable } from "./membership/replica-table.ts";
 import type { GossipRecord } from "./membership-records.ts";
 import type { MeshDeps, MeshOptions } from "./mesh-options.ts";
 import { PooledStreams } from "./pooled-streams.ts";
 import { Prober } from "./prober.ts";
-import { ReplicaLedger } from "./replica-ledger.ts";
 import { Replicas } from "./replicas.ts";
 
-/** The boot number is the upper half of an incarnation. */
+/** The boot number is the upper half of an incarnation, and of a replica list's version. */
 const BOOT_SHIFT = 32n;
 
 /** What a mesh is made of. */
@@ -96,8 +96,11 @@ function wire(
     { incarnation: boot << BOOT_SHIFT },
     { self: identity.nodeId, random },
   );
-  const ledger = new ReplicaLedger(identity.nodeId, boot);
-  const self = () => ownRecord(deps, libp2p, membership, ledger);
+  const table = new ReplicaTable(
+    { version: boot << BOOT_SHIFT },
+    { self: identity.nodeId, random },
+  );
+  const self = () => ownRecord(deps, libp2p, membership, table);
   const view = new LiveView({
     clock,
     self,
@@ -118,9 +121,8 @@ function wire(
   );
   const replicas = stack.use(
     Replicas.open({
-      ...{ clock, random, log, ledger, streams, gossip },
+      ...{ clock, log, table, streams, gossip },
       self: identity.nodeId,
-      isThere: (node) => isThere(membership, node),
       onAnnounced: () => heartbeats.touch(),
     }),
   );
@@ -141,7 +143,7 @@ function wire(
       publishHeartbeat: () => heartbeats.touch(),
       publishUpdate: (update) => heartbeats.pass([update]),
       onChange: (node, kind) => applyChange(node, kind, parts),
-      onForgotten: (node) => ledger.forget(node),
+      onForgotten: (node) => replicas.forget(node),
     }),
   );
   const isGone = (node: NodeId): boolean => isDenied(node) || membership.healthOf(node) === "left";
@@ -171,14 +173,14 @@ function ownRecord(
   { identity, report }: MeshDeps,
   libp2p: MeshLibp2p,
   membership: Membership,
-  ledger: ReplicaLedger,
+  table: ReplicaTable,
 ) {
   return {
     node: identity.nodeId,
     incarnation: membership.incarnation,
     report: report(),
     multiaddrs: libp2p.getMultiaddrs().map(String),
-    replicaVersion: ledger.version(identity.nodeId),
+    replicaVersion: table.version,
   };
 }
 
@@ -214,6 +216,7 @@ function take({ heartbeat, updates }: GossipRecord, author: NodeId, parts: MeshP
 
 function applyChange(node: NodeId, kind: NodeChange["kind"], parts: MeshParts): void {
   parts.view.publish(node, kind);
+  if (kind === "failed" || kind === "left") parts.replicas.forget(node);
   if (kind !== "failed") return;
   // Whoever waits for it must learn that it is in vain; if it was only frozen, it dials again.
   for (const connection of parts.libp2p.getConnections(peerIdOf(node))) {

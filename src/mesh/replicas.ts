@@ -10,129 +10,132 @@ import type {
   PeerStreams,
   ReplicaIndex,
 } from "../core/ports.ts";
-import type { Random } from "../core/random.ts";
-import { backoffMs } from "../core/retry.ts";
 import type { Gossip } from "./gossip.ts";
-import type { ReplicaLedger } from "./replica-ledger.ts";
+import type { ReplicaTable } from "./membership/replica-table.ts";
+import { Pulse } from "./pulse.ts";
 import { fetchReplicaList, serveReplicaList } from "./replica-lists.ts";
 import type { AnnouncementRecord } from "./replica-records.ts";
 import { withTimeout } from "./with-timeout.ts";
 
 export interface ReplicasDeps {
   readonly clock: Clock;
-  readonly random: Random;
   readonly log: Logger;
   readonly self: NodeId;
-  readonly ledger: ReplicaLedger;
+  readonly table: ReplicaTable;
   readonly streams: PeerStreams;
   readonly gossip: Pick<Gossip, "publish">;
-  /** A departed node's replicas are of no use to anyone. */
-  readonly isThere: (node: NodeId) => boolean;
   readonly onAnnounced: () => void;
 }
 
 const FETCH_TIMEOUT_MS = 5_000;
-const FETCH_TRIES_MAX = 6;
-const FETCH_BACKOFF = { firstMs: 200, maxMs: 5_000 };
+/** Something always happens sooner: this bounds one sleep. */
+const SLEEP_MS_MAX = 60_000;
 
-/** The replica index: announces our own changes, takes the others', and fetches a whole list where one was missed. */
+/** The replica index: announces our own changes, takes the others', and fetches the lists that the table finds wanting. */
 export class Replicas implements ReplicaIndex, AsyncDisposable {
   readonly #deps: ReplicasDeps;
   readonly #stopping = new AbortController();
-  readonly #fetching = new Map<NodeId, Promise<void>>();
+  readonly #pulse = new Pulse();
+  readonly #fetching = new Set<Promise<void>>();
   readonly #serving: Disposable;
   #publishing = Promise.resolve();
+  #loop = Promise.resolve();
 
   private constructor(deps: ReplicasDeps) {
     this.#deps = deps;
-    this.#serving = serveReplicaList(deps.streams, () => deps.ledger.ownList());
+    this.#serving = serveReplicaList(deps.streams, () => deps.table.ownList());
   }
 
   static open(deps: ReplicasDeps): Replicas {
-    return new Replicas(deps);
+    const replicas = new Replicas(deps);
+    replicas.#loop = replicas.#run();
+    return replicas;
   }
 
   holders(model: ManifestDigest): readonly Holder[] {
-    const { ledger, clock } = this.#deps;
-    return ledger.holders(model, clock.nowMs()).filter(({ node }) => this.#isThere(node));
+    return this.#deps.table.holders(model, this.#deps.clock.nowMs());
   }
 
   models(): readonly KnownModel[] {
-    const { ledger, clock } = this.#deps;
-    return ledger
-      .models(clock.nowMs())
-      .map(({ record, holders }) => ({
-        record,
-        holders: holders.filter(({ node }) => this.#isThere(node)),
-      }))
-      .filter(({ holders }) => holders.length > 0);
+    return this.#deps.table.models(this.#deps.clock.nowMs());
   }
 
   replicas(): ReturnType<ReplicaIndex["replicas"]> {
-    return this.#deps.ledger.all(this.#deps.clock.nowMs());
+    return this.#deps.table.replicas(this.#deps.clock.nowMs());
   }
 
   announce(change: LocalReplicaChange): void {
-    const { ledger, clock, gossip, log, self, onAnnounced } = this.#deps;
-    const version = ledger.announce(change, clock.nowMs());
-    if (version === undefined) return;
+    const { table, clock, gossip, log, onAnnounced } = this.#deps;
+    const announcement = table.announce(change, clock.nowMs());
+    if (!announcement) return;
     this.#publishing = this.#publishing
-      .then(() => gossip.publish("replicas", { node: self, version, change }))
+      .then(() => gossip.publish("replicas", announcement))
       // The next heartbeat carries the version: who missed this fetches the list.
       .catch((error) => log.warn({ error: messageOf(error) }, "a replica was not announced"));
     onAnnounced();
   }
 
   doubt(node: NodeId): void {
-    this.#fetch(node);
+    this.#deps.table.doubt(node);
+    this.#pulse.wake();
   }
 
-  take({ node, version, change }: AnnouncementRecord): void {
-    const { ledger, clock } = this.#deps;
-    if (ledger.take(node, version, change, clock.nowMs()) === "gap") this.#fetch(node);
+  take(announcement: AnnouncementRecord): void {
+    this.#deps.table.take(announcement, this.#deps.clock.nowMs());
+    this.#pulse.wake();
   }
 
   /** From a heartbeat: a newer version than ours means that we missed something. */
   compare(node: NodeId, version: bigint): void {
-    if (version > this.#deps.ledger.version(node)) this.#fetch(node);
+    this.#deps.table.heard(node, version);
+    this.#pulse.wake();
+  }
+
+  /** A departed node's replicas are of no use to anyone. */
+  forget(node: NodeId): void {
+    this.#deps.table.forget(node);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
     this.#serving[Symbol.dispose]();
-    await Promise.all(this.#fetching.values());
+    await this.#loop;
+    await Promise.all(this.#fetching);
     await this.#publishing;
   }
 
-  #isThere(node: NodeId): boolean {
-    return node === this.#deps.self || this.#deps.isThere(node);
+  async #run(): Promise<void> {
+    const { table, clock } = this.#deps;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      const nowMs = clock.nowMs();
+      for (const node of table.toFetch(nowMs)) this.#fetch(node);
+      const pauseMs = Math.min(SLEEP_MS_MAX, table.nextFetchMs() - nowMs);
+      await this.#pulse.sleep(clock, Math.max(0, pauseMs), signal);
+    }
   }
 
   #fetch(node: NodeId): void {
-    if (node === this.#deps.self || this.#fetching.has(node) || this.#stopping.signal.aborted)
-      return;
-    const fetching = this.#fetchList(node).finally(() => this.#fetching.delete(node));
-    this.#fetching.set(node, fetching);
+    const fetching = this.#fetchList(node).finally(() => {
+      this.#fetching.delete(fetching);
+      this.#pulse.wake();
+    });
+    this.#fetching.add(fetching);
   }
 
   async #fetchList(node: NodeId): Promise<void> {
-    const { clock, random, streams, ledger, log } = this.#deps;
+    const { clock, streams, table, log } = this.#deps;
     const { signal } = this.#stopping;
     const onTimeout = (): Error => new Error(`no list in ${FETCH_TIMEOUT_MS} ms`);
-    for (let attempt = 1; attempt <= FETCH_TRIES_MAX && !signal.aborted; attempt++) {
-      try {
-        const list = await withTimeout(
-          clock,
-          { timeoutMs: FETCH_TIMEOUT_MS, signal, onTimeout },
-          (signal) => fetchReplicaList(streams, node, { signal }),
-        );
-        ledger.replace(node, list, clock.nowMs());
-        return;
-      } catch (error) {
-        log.debug({ node, error: messageOf(error) }, "a node's replica list was not fetched");
-        const pauseMs = backoffMs(FETCH_BACKOFF, attempt, random);
-        await clock.sleep(pauseMs, signal).catch(() => {});
-      }
+    try {
+      const limits = { timeoutMs: FETCH_TIMEOUT_MS, signal, onTimeout };
+      const list = await withTimeout(clock, limits, (signal) =>
+        fetchReplicaList(streams, node, { signal }),
+      );
+      table.fetched(node, list, clock.nowMs());
+    } catch (error) {
+      log.debug({ node, error: messageOf(error) }, "a node's replica list was not fetched");
+      table.notFetched(node, clock.nowMs());
     }
   }
 }
