@@ -1,11 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
-import { messageOf } from "../core/errors.ts";
 import { nodes } from "./cluster/nodes.ts";
 import { replicas } from "./cluster/replicas.ts";
 import type { RouteContext } from "./deps.ts";
 import { live, ready } from "./health.ts";
-import { errorResponse, isKnown } from "./http/error-response.ts";
+import { errorResponse, reportFailure } from "./http/error-response.ts";
 import { corsHeaders, type Gate, gateOf, isAllowedHost, judgeOrigin } from "./http/gate.ts";
 import { jsonReply } from "./http/reply.ts";
 import type { ApiEnv } from "./http/request-signal.ts";
@@ -18,7 +17,7 @@ import { tags } from "./ollama/tags.ts";
 
 type Handler = (c: Context<ApiEnv>, context: RouteContext) => Response | Promise<Response>;
 
-/** Every route, one line each. HEAD is answered wherever Ollama does. */
+/** Every route, one line each. */
 const ROUTES: readonly (readonly [methods: string, path: string, handler: Handler])[] = [
   ["GET HEAD", "/", () => plain("Ollama is running", 200)],
   ["GET HEAD", "/api/version", (_c, { options }) => jsonReply({ version: options.ollamaVersion })],
@@ -54,6 +53,8 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
   app.use(async (c, next) => {
     const refused = refusal(c, gate);
     if (refused) return refused;
+    // Hono answers HEAD wherever there is a GET; Ollama only where the table says so.
+    if (c.req.method === "HEAD" && !methodsOf(c.req.path).includes("HEAD")) return notFound(c);
     if (isDraining() && !WHILE_DRAINING.test(c.req.path)) return drainingReply();
     await next();
     const origin = c.req.header("origin");
@@ -67,14 +68,8 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
   }
   app.notFound(notFound);
   app.onError((error, c) => {
-    if (!isKnown(error)) {
-      const requestId = c.get("requestId");
-      context.log.error(
-        { requestId, path: c.req.path, problem: messageOf(error) },
-        "request failed",
-      );
-    }
-    return errorResponse(error);
+    reportFailure(context.log, { requestId: c.get("requestId"), path: c.req.path }, error);
+    return c.get("streaming") ? errorResponse(error, "application/json") : errorResponse(error);
   });
   return app;
 }
@@ -97,7 +92,7 @@ function refusal(c: Context<ApiEnv>, gate: Gate): Response | undefined {
 function notFound(c: Context<ApiEnv>): Response {
   const { path } = c.req;
   const slashless = path.replace(/\/+$/, "");
-  if (slashless !== path && methodsOf(slashless).length > 0) {
+  if (slashless !== path && methodsOf(slashless).includes(c.req.method)) {
     const location = slashless + new URL(c.req.url).search;
     const status = c.req.method === "GET" ? 301 : 307;
     return new Response(null, { status, headers: { Location: location } });

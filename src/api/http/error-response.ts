@@ -1,5 +1,6 @@
 import { DurationError } from "../../core/duration.ts";
-import { INFERENCE_ERRORS, InferenceError, isAborted } from "../../core/errors.ts";
+import { INFERENCE_ERRORS, InferenceError, isAborted, messageOf } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
 import { goJson } from "../json/go-json.ts";
 import { JsonError } from "../json/scan.ts";
 import { HttpError } from "./http-error.ts";
@@ -13,6 +14,8 @@ export interface ErrorReply {
 /** What we do not know is a fault of ours: the client gets no inner text, the log does. */
 const UNKNOWN = "internal server error";
 const RETRY_AFTER_MIN_S = 1;
+/** nginx's status for a client that did not wait; Ollama uses it too. */
+const GONE = 499;
 
 /** One table for everything that a handler may throw. */
 export function errorReply(error: unknown): ErrorReply {
@@ -25,20 +28,37 @@ export function errorReply(error: unknown): ErrorReply {
       ? reply(status, error.message, { "Retry-After": retryAfter(error) })
       : reply(status, error.message);
   }
-  return isAborted(error) ? reply(499, "request canceled") : reply(500, UNKNOWN);
-}
-
-export function isKnown(error: unknown): boolean {
-  return errorReply(error).message !== UNKNOWN;
+  return isAborted(error) ? reply(GONE, "request canceled") : reply(500, UNKNOWN);
 }
 
 /** Ollama's error body, before anything was sent. */
-export function errorResponse(error: unknown): Response {
+export function errorResponse(
+  error: unknown,
+  contentType = "application/json; charset=utf-8",
+): Response {
   const { status, message, headers } = errorReply(error);
   return new Response(goJson({ error: message }), {
     status,
-    headers: { "Content-Type": "application/json; charset=utf-8", ...headers },
+    headers: { "Content-Type": contentType, ...headers },
   });
+}
+
+/** What a client did wrong is its own to know; that it left is of no interest; the rest is ours to see. */
+export function reportFailure(
+  log: Logger,
+  fields: Readonly<Record<string, unknown>>,
+  error: unknown,
+): void {
+  const { status, message } = errorReply(error);
+  const problem = messageOf(error);
+  if (status === GONE) log.debug({ ...fields, problem }, "client has gone");
+  else if (message === UNKNOWN) {
+    log.error({ ...fields, problem, stack: stackOf(error) }, "request failed");
+  } else if (status >= 500) log.warn({ ...fields, status, problem }, "request failed");
+}
+
+function stackOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.stack : undefined;
 }
 
 function reply(

@@ -17,14 +17,26 @@ async function readText(request: Request, bytesMax: number): Promise<string> {
   const announced = Number(request.headers.get("content-length") ?? 0);
   if (announced > bytesMax) throw tooLarge(bytesMax);
   if (!request.body) return "";
+  try {
+    return Buffer.concat(await chunksOf(request.body, bytesMax)).toString("utf8");
+  } catch (error) {
+    // Whoever goes while sending is told nothing, and is no failure of ours.
+    throw request.signal.aborted ? new HttpError(499, "request canceled") : error;
+  }
+}
+
+async function chunksOf(
+  body: ReadableStream<Uint8Array>,
+  bytesMax: number,
+): Promise<readonly Uint8Array[]> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of request.body) {
+  for await (const chunk of body) {
     bytes += chunk.length;
     if (bytes > bytesMax) throw tooLarge(bytesMax);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return chunks;
 }
 
 function tooLarge(bytesMax: number): HttpError {

@@ -1,23 +1,23 @@
-import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 
-/** What Hono's contexts hold here. Under app.request() in tests there is no socket. */
+/** What Hono's contexts hold here. */
 export interface ApiEnv {
-  Bindings: Partial<HttpBindings>;
-  Variables: { requestId: string };
+  Variables: {
+    requestId: string;
+    /** Set once a stream is asked for: Ollama's errors before its first line have another content type. */
+    streaming?: true;
+  };
 }
 
 /**
- * Aborts when the client goes, at any stage: the request's own signal covers the time until the answer begins, the socket
- * the rest (hono #1770: the former alone is not told before the first write on every runtime).
+ * Aborts when the client goes, at any stage. The request's own signal tells when; but its reason is a text, and what
+ * waits would throw that text.
  */
 export function requestSignal(context: Context<ApiEnv>): AbortSignal {
-  const { outgoing } = context.env ?? {};
   const own = context.req.raw.signal;
-  if (!outgoing) return own;
   const gone = new AbortController();
-  outgoing.once("close", () => {
-    if (!outgoing.writableFinished) gone.abort(new DOMException("client has gone", "AbortError"));
-  });
-  return AbortSignal.any([own, gone.signal]);
+  const abort = (): void => gone.abort(new DOMException("the client has gone", "AbortError"));
+  if (own.aborted) abort();
+  else own.addEventListener("abort", abort, { once: true });
+  return gone.signal;
 }

@@ -13,7 +13,7 @@ export type Shape =
   | "any"
   | { readonly list: Shape }
   | { readonly name: string; readonly fields: Readonly<Record<string, Shape>> }
-  /** Reads the value itself; throws a JsonError. */
+  /** Reads the value itself; throws a JsonError. `path` is as Go's errors name the field. */
   | { readonly custom: (value: unknown, path: string) => unknown };
 
 export interface Decoded {
@@ -77,9 +77,7 @@ function decodeInt(value: unknown, root: string, path: string): unknown {
 }
 
 function fail(value: unknown, root: string, path: string, type: string): never {
-  throw new JsonError(
-    `json: cannot unmarshal ${kindOf(value)} into Go struct field ${root}.${path} of type ${type}`,
-  );
+  throw mismatch(value, `${root}.${path}`, type);
 }
 
 /** Go's zero value of a list's element. */
@@ -96,7 +94,14 @@ function goName(shape: Shape): string {
   return "name" in shape ? `api.${shape.name}` : "interface {}";
 }
 
-export function kindOf(value: unknown): string {
+/** The error of a value whose type is not the field's. */
+export function mismatch(value: unknown, path: string, type: string): JsonError {
+  return new JsonError(
+    `json: cannot unmarshal ${kindOf(value)} into Go struct field ${path} of type ${type}`,
+  );
+}
+
+function kindOf(value: unknown): string {
   if (Array.isArray(value)) return "array";
   if (typeof value === "boolean") return "bool";
   return value === null ? "null" : typeof value;

@@ -6,10 +6,13 @@ import { omitEmpty } from "../json/go-json.ts";
 /** The events that decide an answer's status: what comes before them may still end in an error of another status. */
 type Content = Extract<GenerateEvent, { readonly type: "text" | "end" | "rendered" }>;
 
+export type End = Extract<Content, { readonly type: "end" }>;
+
 /** An answer whose first content has come. */
 export interface Begun {
   readonly route: Route | undefined;
-  readonly content: AsyncIterable<Content>;
+  /** Whoever leaves it early stops the engine, also before the first read. */
+  readonly content: AsyncIterableIterator<Content>;
   readonly loadMs: () => number;
 }
 
@@ -21,33 +24,45 @@ export async function begin(events: AsyncIterable<RoutedEvent>): Promise<Begun> 
   const iterator = events[Symbol.asyncIterator]();
   let route: Route | undefined;
   let loadMs = 0;
-  const next = async (): Promise<Content | undefined> => {
+  const next = async (): Promise<IteratorResult<Content, undefined>> => {
     for (;;) {
       const { done, value: event } = await iterator.next();
-      if (done) return undefined;
+      if (done) return { done, value: undefined };
       if (event.type === "routed") route = event;
       else if (event.type === "started") loadMs += event.loadMs;
-      else if (event.type === "text" || event.type === "end" || event.type === "rendered")
-        return event;
+      else if (event.type === "text" || event.type === "end" || event.type === "rendered") {
+        return { done: false, value: event };
+      }
     }
   };
-  const first = await next();
-  if (!first) throw new InferenceError("STREAM_BROKEN", "the engine ended without an answer");
-  async function* content(): AsyncIterable<Content> {
-    try {
-      for (let event: Content | undefined = first; event; event = await next()) yield event;
-    } finally {
+  let first: IteratorResult<Content, undefined> | undefined = await next();
+  if (first.done) throw endedEarly();
+  // Not a generator: leaving one that was never read would not reach the engine.
+  const content: AsyncIterableIterator<Content> = {
+    [Symbol.asyncIterator]: () => content,
+    next: async () => {
+      const ready = first ?? (await next());
+      first = undefined;
+      return ready;
+    },
+    return: async () => {
       await iterator.return?.();
-    }
-  }
-  return { route, content: content(), loadMs: () => loadMs };
+      return { done: true, value: undefined };
+    },
+  };
+  return { route, content, loadMs: () => loadMs };
+}
+
+/** Every answer has an end; clients wait for it. */
+export function endedEarly(): InferenceError {
+  return new InferenceError("STREAM_BROKEN", "the answer broke off before its end");
 }
 
 const NANOSECONDS_PER_MS = 1_000_000;
 
 /** The figures of the last object; zero ones are left out, as Go does. */
 export function metrics(
-  end: Extract<GenerateEvent, { readonly type: "end" }>,
+  end: End,
   times: { readonly totalMs: number; readonly loadMs: number },
 ): Readonly<Record<string, number>> {
   return omitEmpty({

@@ -5,13 +5,12 @@ import { HttpError } from "../http/http-error.ts";
 import { readJson } from "../http/read-body.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
-import { isRecord, kindOf, type Shape } from "../json/decode.ts";
-import { JsonError } from "../json/scan.ts";
+import { isRecord, mismatch, type Shape } from "../json/decode.ts";
 import { timestamp } from "./answer.ts";
 import {
   IMAGES,
   KEEP_ALIVE,
-  OPTIONS,
+  OBJECT,
   parseFormat,
   parseLogprobs,
   THINK,
@@ -21,12 +20,11 @@ import { can, fullNameOf, requireModel, resolveThink } from "./find-model.ts";
 import { parseOptions } from "./options.ts";
 import { runAnswer } from "./run.ts";
 
-const ARGUMENTS: Shape = {
+/** Kept as it came: templates show tools to the model word for word. */
+const TOOL: Shape = {
   custom: (value, path) => {
     if (isRecord(value)) return value;
-    throw new JsonError(
-      `json: cannot unmarshal ${kindOf(value)} into Go struct field ${path} of type map[string]interface {}`,
-    );
+    throw mismatch(value, path, "api.Tool");
   },
 };
 
@@ -49,7 +47,7 @@ const SHAPE = {
                 id: "string",
                 function: {
                   name: "ToolCallFunction",
-                  fields: { index: "int", name: "string", arguments: ARGUMENTS },
+                  fields: { index: "int", name: "string", arguments: OBJECT },
                 },
               },
             },
@@ -62,8 +60,8 @@ const SHAPE = {
     stream: "bool",
     format: "any",
     keep_alive: KEEP_ALIVE,
-    tools: { list: "any" },
-    options: OPTIONS,
+    tools: { list: TOOL },
+    options: OBJECT,
     think: THINK,
     truncate: "bool",
     shift: "bool",
@@ -156,9 +154,10 @@ export async function chat(c: Context<ApiEnv>, context: RouteContext): Promise<R
     model,
     stream: body.stream ?? true,
     piece: (content: string) => ({ message: { role: "assistant", content } }),
+    images: messages.reduce((count, { images = [] }) => count + images.length, 0),
     last: () => ({}),
   };
-  return runAnswer(c, request, form, context);
+  return runAnswer(c, request, form, context, wait);
 }
 
 function toMessage(message: BodyMessage): Message {

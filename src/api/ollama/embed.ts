@@ -7,7 +7,7 @@ import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
 import { omitEmpty } from "../json/go-json.ts";
 import { nanoseconds } from "./answer.ts";
-import { KEEP_ALIVE, OPTIONS } from "./fields.ts";
+import { KEEP_ALIVE, OBJECT } from "./fields.ts";
 import { requireEmbeddingModel } from "./find-model.ts";
 import { parseOptions } from "./options.ts";
 
@@ -19,7 +19,7 @@ const EMBED_SHAPE = {
     truncate: "bool",
     dimensions: "int",
     keep_alive: KEEP_ALIVE,
-    options: OPTIONS,
+    options: OBJECT,
   },
 } as const;
 
@@ -63,7 +63,7 @@ export async function embed(c: Context<ApiEnv>, context: RouteContext): Promise<
 
 const EMBEDDINGS_SHAPE = {
   name: "EmbeddingRequest",
-  fields: { model: "string", prompt: "string", keep_alive: KEEP_ALIVE, options: OPTIONS },
+  fields: { model: "string", prompt: "string", keep_alive: KEEP_ALIVE, options: OBJECT },
 } as const;
 
 /** POST /api/embeddings, the older one: one prompt, the vector as the model gave it. */

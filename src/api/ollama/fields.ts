@@ -1,7 +1,7 @@
 import { parseKeepAlive } from "../../core/duration.ts";
 import type { JsonFormat } from "../../core/inference.ts";
 import { HttpError } from "../http/http-error.ts";
-import { isRecord, kindOf, type Shape } from "../json/decode.ts";
+import { isRecord, mismatch, type Shape } from "../json/decode.ts";
 import { JsonError } from "../json/scan.ts";
 
 /** The shapes that several of Ollama's requests share. */
@@ -10,21 +10,29 @@ import { JsonError } from "../json/scan.ts";
 export const KEEP_ALIVE: Shape = {
   custom: (value) => {
     if (typeof value === "number" || typeof value === "string") return parseKeepAlive(value);
-    throw new JsonError(`Unsupported type: '${typeof value}'`);
+    throw new JsonError(`Unsupported type: '${goTypeOf(value)}'`);
   },
 };
+
+/** Of a value that Go decoded without being told a type. */
+function goTypeOf(value: unknown): string {
+  if (typeof value === "boolean") return "bool";
+  return Array.isArray(value) ? "[]interface {}" : "map[string]interface {}";
+}
 
 const THINK_LEVELS = ["high", "medium", "low", "max"] as const;
 export type Think = boolean | (typeof THINK_LEVELS)[number];
 
 export const THINK: Shape = {
   custom: (value) => {
-    const level = THINK_LEVELS.find((known) => known === value);
+    const level = THINK_LEVELS.find((name) => name === value);
     if (typeof value === "boolean") return value;
     if (level) return level;
-    if (typeof value !== "string") throw new JsonError("think must be a boolean or string");
+    const known = '"high", "medium", "low", "max", true, or false';
     throw new JsonError(
-      `invalid think value: "${value}" (must be "high", "medium", "low", "max", true, or false)`,
+      typeof value === "string"
+        ? `invalid think value: ${JSON.stringify(value)} (must be ${known})`
+        : `think must be a boolean or string (${known})`,
     );
   },
 };
@@ -33,28 +41,33 @@ export const THINK: Shape = {
 export const IMAGES: Shape = {
   list: {
     custom: (value, path) => {
-      if (typeof value !== "string") {
-        throw new JsonError(
-          `json: cannot unmarshal ${kindOf(value)} into Go struct field ${path} of type []uint8`,
-        );
-      }
+      if (typeof value !== "string") throw mismatch(value, path, "api.ImageData");
       const text = value.replace(/[\r\n]/g, "");
-      const bad = text.search(/[^A-Za-z0-9+/=]|=(?!=?$)/);
-      if (bad >= 0) throw new JsonError(`illegal base64 data at input byte ${bad}`);
-      if (text.length % 4 !== 0) {
-        throw new JsonError(`illegal base64 data at input byte ${text.length - (text.length % 4)}`);
-      }
+      const bad = illegalBase64At(text);
+      if (bad !== undefined) throw new JsonError(`illegal base64 data at input byte ${bad}`);
       return text;
     },
   },
 };
 
-export const OPTIONS: Shape = {
+/** Where Go's decoder (encoding/base64, StdEncoding) would stop. */
+function illegalBase64At(text: string): number | undefined {
+  const end = /[^A-Za-z0-9+/]|$/.exec(text)?.index ?? 0;
+  const tail = text.slice(end);
+  const inQuantum = end % 4;
+  if (tail === "") return inQuantum === 0 ? undefined : end - inQuantum;
+  if (!tail.startsWith("=") || inQuantum < 2) return end;
+  const padding = 4 - inQuantum;
+  if (tail.length < padding) return text.length;
+  if (padding === 2 && tail[1] !== "=") return end;
+  return tail.length === padding ? undefined : end + padding;
+}
+
+/** A JSON object with any fields. */
+export const OBJECT: Shape = {
   custom: (value, path) => {
     if (isRecord(value)) return value;
-    throw new JsonError(
-      `json: cannot unmarshal ${kindOf(value)} into Go struct field ${path} of type map[string]interface {}`,
-    );
+    throw mismatch(value, path, "map[string]interface {}");
   },
 };
 

@@ -21,8 +21,14 @@ export function findModel(
   return undefined;
 }
 
+/** Ollama takes these two, at the end of a name, for where the model runs. */
+const TWO_SOURCES = /:(local:cloud|cloud:local)$/i;
+
 /** For generate and chat: an invalid name is a 400, one that nobody has a 404. */
 export function requireModel(replicas: Pick<ReplicaIndex, "models">, text: string): ModelRecord {
+  if (TWO_SOURCES.test(text)) {
+    throw new HttpError(400, `use either :local or :cloud, not both: ${JSON.stringify(text)}`);
+  }
   const name = parseModelName(text);
   if (!name) throw new HttpError(400, "invalid model name");
   const record = findModel(replicas, name);

@@ -5,11 +5,11 @@ import { HttpError } from "../http/http-error.ts";
 import { readJson } from "../http/read-body.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
-import { timestamp } from "./answer.ts";
+import { type End, timestamp } from "./answer.ts";
 import {
   IMAGES,
   KEEP_ALIVE,
-  OPTIONS,
+  OBJECT,
   parseFormat,
   parseLogprobs,
   THINK,
@@ -33,7 +33,7 @@ const SHAPE = {
     format: "any",
     keep_alive: KEEP_ALIVE,
     images: IMAGES,
-    options: OPTIONS,
+    options: OBJECT,
     think: THINK,
     truncate: "bool",
     shift: "bool",
@@ -80,6 +80,9 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
     await context.inference.unload(record.manifest, wait);
     return jsonReply({ ...empty, done_reason: "unload" });
   }
+  if (can(record, "image") && !can(record, "completion")) {
+    throw new HttpError(400, "image generation models are not currently supported");
+  }
   if (body.raw && (body.template || body.system || body.context?.length)) {
     throw new HttpError(400, "raw mode does not support template, system, or context");
   }
@@ -113,9 +116,10 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
     model,
     stream: body.stream ?? true,
     piece: (response: string) => ({ response }),
-    last: ({ context }: { readonly context?: readonly number[] }) => (context ? { context } : {}),
+    images: body.images?.length ?? 0,
+    last: ({ context: tokens }: End) => (tokens ? { context: tokens } : {}),
   };
-  return runAnswer(c, request, form, context);
+  return runAnswer(c, request, form, context, wait);
 }
 
 /** Without raw or suffix a prompt is a conversation of one turn, rendered by the model's own template. */

@@ -1,7 +1,5 @@
 import type { RunnerOptions, Sampling } from "../../core/inference.ts";
 import { HttpError } from "../http/http-error.ts";
-import { isRecord } from "../json/decode.ts";
-import { JsonError } from "../json/scan.ts";
 
 type Kind = "integer" | "float32" | "boolean" | "array";
 
@@ -65,13 +63,8 @@ function parseOption(name: string, kind: Kind, value: unknown): unknown {
     throw wrong("of an array of strings");
   }
   if (typeof value !== "number") throw wrong(`of type ${kind}`);
-  return kind === "integer" ? Math.trunc(value) : value;
-}
-
-/** The `options` field of a request: any object. */
-export function readOptions(value: unknown, path: string): RequestOptions | undefined {
-  if (isRecord(value)) return parseOptions(value);
-  throw new JsonError(
-    `json: cannot unmarshal ${Array.isArray(value) ? "array" : typeof value} into Go struct field ${path} of type map[string]interface {}`,
-  );
+  const number = kind === "integer" ? Math.trunc(value) : value;
+  const fits = kind === "integer" ? Number.isSafeInteger(number) : Number.isFinite(number);
+  if (!fits) throw wrong(`of type ${kind}`);
+  return number;
 }

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import type { LoadedModel } from "../../core/inference.ts";
+import type { ModelDetails } from "../../core/model.ts";
 import type { RouteContext } from "../deps.ts";
 import { jsonReply } from "../http/reply.ts";
 import type { ApiEnv } from "../http/request-signal.ts";
@@ -9,6 +10,16 @@ import { localTimestamp } from "./times.ts";
 
 /** "For ever" is Go's longest duration, about 292 years. */
 const FOR_EVER_MS = 9_223_372_036_854;
+
+/** Of a model that is loaded somewhere but whose files nobody has any more. */
+const NO_DETAILS: ModelDetails = {
+  parentModel: "",
+  format: "",
+  family: "",
+  families: [],
+  parameterSize: "",
+  quantizationLevel: "",
+};
 
 /**
  * GET /api/ps: what is loaded, on any node; with ?local=true on this one. A model that several nodes have loaded shows
@@ -47,7 +58,7 @@ function entryOf(loaded: LoadedModel, { replicas, clock }: RouteContext): Record
     model: name,
     size: loaded.sizeBytes,
     digest: loaded.model,
-    details: record ? detailsOf(record.details) : {},
+    details: detailsOf(record?.details ?? NO_DETAILS),
     expires_at: localTimestamp(clock.wallMs() + Math.min(loaded.expiresInMs, FOR_EVER_MS)),
     size_vram: loaded.vramBytes,
     context_length: loaded.contextLength,

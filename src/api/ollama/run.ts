@@ -1,23 +1,41 @@
 import type { Context } from "hono";
-import { messageOf } from "../../core/errors.ts";
-import type { GenerateEvent, GenerateRequest, Logprob } from "../../core/inference.ts";
+import type { GenerateRequest, Logprob } from "../../core/inference.ts";
+import type { Waiting } from "../../core/ports.ts";
 import type { RouteContext } from "../deps.ts";
+import { reportFailure } from "../http/error-response.ts";
 import { ndjsonStream } from "../http/ndjson.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
-import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
-import { begin, logprobsField, metrics, timestamp } from "./answer.ts";
+import type { ApiEnv } from "../http/request-signal.ts";
+import {
+  type Begun,
+  begin,
+  type End,
+  endedEarly,
+  logprobsField,
+  metrics,
+  timestamp,
+} from "./answer.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
 
 /** How /api/generate and /api/chat write what they have in common. */
 export interface AnswerForm {
   /** The name as the client sent it: Ollama echoes it. */
   readonly model: string;
   readonly stream: boolean;
+  /** How many the request holds. */
+  readonly images: number;
   /** The fields that hold a piece of the answer. */
-  readonly piece: (text: string) => Readonly<Record<string, unknown>>;
+  readonly piece: (text: string) => Fields;
   /** Fields of the last object only. */
-  readonly last: (
-    end: Extract<GenerateEvent, { readonly type: "end" }>,
-  ) => Readonly<Record<string, unknown>>;
+  readonly last: (end: End) => Fields;
+}
+
+/** Writes the objects of one answer. */
+interface Writer {
+  readonly text: (text: string, logprobs: readonly Logprob[] | undefined) => Fields;
+  readonly end: (end: End, text: string, logprobs: readonly Logprob[]) => Fields;
+  readonly rendered: (prompt: string) => Fields;
 }
 
 /** Runs the request and writes its answer, in one object or as NDJSON. */
@@ -26,57 +44,65 @@ export async function runAnswer(
   request: GenerateRequest,
   form: AnswerForm,
   context: RouteContext,
+  wait: Waiting,
 ): Promise<Response> {
   const { clock, log, inference } = context;
-  const signal = requestSignal(c);
+  const stream = form.stream && !request.renderOnly;
+  if (stream) c.set("streaming", true);
   const startedMs = clock.nowMs();
-  const begun = await begin(inference.generate(request, { signal }));
+  const begun = await begin(inference.generate(request, wait));
   const headers = routeHeaders(begun.route);
-  const write = (fields: Readonly<Record<string, unknown>>) => ({
+  const write = (fields: Fields): Fields => ({
     model: form.model,
     created_at: timestamp(clock),
     ...fields,
   });
-  const finish = (
-    end: Extract<GenerateEvent, { readonly type: "end" }>,
-    text: string,
-    logprobs?: readonly Logprob[],
-  ) =>
-    write({
-      ...form.piece(text),
-      done: true,
-      done_reason: end.reason,
-      ...form.last(end),
-      ...metrics(end, { totalMs: clock.nowMs() - startedMs, loadMs: begun.loadMs() }),
-      ...logprobsField(logprobs),
-    });
-
-  if (request.renderOnly || !form.stream) {
-    let text = "";
-    const logprobs: Logprob[] = [];
-    for await (const event of begun.content) {
-      if (event.type === "rendered") {
-        const debug = { _debug_info: { rendered_template: event.prompt } };
-        return jsonReply(write({ ...form.piece(""), done: true, ...debug }), headers);
-      }
-      if (event.type === "end") return jsonReply(finish(event, text, logprobs), headers);
-      text += event.text;
-      logprobs.push(...(event.logprobs ?? []));
-    }
-    throw new Error("an answer without an end");
-  }
-
-  async function* lines(): AsyncIterable<unknown> {
-    for await (const event of begun.content) {
-      if (event.type === "text") {
-        yield write({ ...form.piece(event.text), done: false, ...logprobsField(event.logprobs) });
-      } else if (event.type === "end") yield finish(event, "");
-    }
-  }
-  const onError = (error: unknown): void => {
-    log.warn({ requestId: request.requestId, problem: messageOf(error) }, "answer broke off");
+  const writer: Writer = {
+    text: (text, logprobs) =>
+      write({ ...form.piece(text), done: false, ...logprobsField(logprobs) }),
+    end: (end, text, logprobs) =>
+      write({
+        ...form.piece(text),
+        done: true,
+        done_reason: end.reason,
+        ...form.last(end),
+        ...metrics(end, { totalMs: clock.nowMs() - startedMs, loadMs: begun.loadMs() }),
+        ...logprobsField(logprobs),
+      }),
+    rendered: (prompt) => {
+      const images = form.images > 0 ? { image_count: form.images } : {};
+      const info = { rendered_template: prompt, ...images };
+      return write({ ...form.piece(""), done: false, _debug_info: info });
+    },
   };
-  return new Response(ndjsonStream(lines(), onError), {
-    headers: { "Content-Type": "application/x-ndjson", ...headers },
+  if (!stream) return jsonReply(await wholeAnswer(begun, writer), headers);
+  const body = ndjsonStream(begun.content, {
+    line: (event) => {
+      if (event.type === "text") return writer.text(event.text, event.logprobs);
+      return event.type === "end" ? writer.end(event, "", []) : writer.rendered(event.prompt);
+    },
+    isLast: (event) => event.type === "end",
+    endedEarly,
+    onError: (error) => reportFailure(log, { requestId: request.requestId }, error),
   });
+  return new Response(body, {
+    headers: {
+      "Content-Type": "application/x-ndjson",
+      // Said here, so that the server sends each line as it comes, also of a short answer.
+      "Transfer-Encoding": "chunked",
+      ...headers,
+    },
+  });
+}
+
+async function wholeAnswer({ content }: Begun, writer: Writer): Promise<Fields> {
+  let text = "";
+  const logprobs: Logprob[] = [];
+  for await (const event of content) {
+    if (event.type === "rendered") return writer.rendered(event.prompt);
+    if (event.type === "end") return writer.end(event, text, logprobs);
+    text += event.text;
+    logprobs.push(...(event.logprobs ?? []));
+  }
+  throw endedEarly();
 }
