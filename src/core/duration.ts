@@ -3,13 +3,16 @@ import { AppError } from "./errors.ts";
 const UNIT_MS: Record<string, number> = {
   ns: 1e-6,
   us: 1e-3,
-  µs: 1e-3,
+  // Both letters: the micro sign and the Greek mu.
+  "\u00b5s": 1e-3,
+  "\u03bcs": 1e-3,
   ms: 1,
   s: 1_000,
   m: 60_000,
   h: 3_600_000,
 };
-const COMPONENT = /(\d+(?:\.\d*)?|\.\d+)([a-zµ]+)/y;
+/** A number, then its unit: everything up to the next number. */
+const COMPONENT = /(\d+(?:\.\d*)?|\.\d+)([^\d.]*)/y;
 
 export class DurationError extends AppError<"INVALID_DURATION"> {}
 
@@ -22,15 +25,15 @@ export function parseGoDuration(text: string): number {
   if (!/^[\d.]/.test(body)) {
     throw new DurationError("INVALID_DURATION", `time: invalid duration ${quoted}`);
   }
-  if (/^[\d.]+$/.test(body)) {
-    throw new DurationError("INVALID_DURATION", `time: missing unit in duration ${quoted}`);
-  }
   let totalMs = 0;
   COMPONENT.lastIndex = 0;
   while (COMPONENT.lastIndex < body.length) {
     const [, amount = "", unit = ""] = COMPONENT.exec(body) ?? [];
     if (amount === "") {
       throw new DurationError("INVALID_DURATION", `time: invalid duration ${quoted}`);
+    }
+    if (unit === "") {
+      throw new DurationError("INVALID_DURATION", `time: missing unit in duration ${quoted}`);
     }
     const unitMs = UNIT_MS[unit];
     if (unitMs === undefined) {
