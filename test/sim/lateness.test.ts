@@ -1,6 +1,7 @@
 import t from "tap";
 import { agreedAfterMs, failures, membershipCluster } from "./membership-cluster.ts";
 import { seedOfRun } from "./seed.ts";
+import type { Change } from "./sim-cluster.ts";
 
 const seed = seedOfRun();
 const NODE_COUNT = 20;
@@ -42,6 +43,25 @@ t.test(`stalls one after another, seeds from ${seed}`, (t) => {
     }
     const blamed = failures(cluster.changes).filter(({ node }) => node !== LATE);
     t.same(blamed, [], `it fails no healthy node, run ${run}`);
+  }
+  t.end();
+});
+
+t.test(`an event loop still while somebody is suspect, seeds from ${seed}`, (t) => {
+  for (let run = 0; run < 20; run++) {
+    const cluster = membershipCluster({ nodeCount: NODE_COUNT, seed: seed + run, isWarm: true });
+    const suspicions = (): readonly Change[] =>
+      cluster.changes.filter(({ observer, kind }) => observer === LATE && kind === "suspect");
+    cluster.network.partition([1]);
+    while (suspicions().length === 0) cluster.run(10);
+    cluster.network.heal();
+    // Longer than any suspicion lasts, even one that is stretched as far as it can be.
+    cluster.stall(LATE, 60_000);
+    cluster.run(60_001);
+    t.ok(agreedAfterMs(cluster, 20_000) !== undefined, `all is well again, run ${run}`);
+    // Its deadlines have passed while it could not read the answers.
+    const blamed = failures(cluster.changes).filter(({ observer }) => observer === LATE);
+    t.same(blamed, [], `its suspects get that time back, run ${run}`);
   }
   t.end();
 });
