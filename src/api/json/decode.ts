@@ -11,10 +11,11 @@ export type Shape =
   | "bool"
   | "int"
   | "any"
-  | { readonly list: Shape }
+  /** `type` is the list's own name in Go, where it has one. */
+  | { readonly list: Shape; readonly type?: string }
   | { readonly name: string; readonly fields: Readonly<Record<string, Shape>> }
   /** Reads the value itself; throws a JsonError. `path` is as Go's errors name the field. */
-  | { readonly custom: (value: unknown, path: string) => unknown };
+  | { readonly custom: (value: unknown, path: string) => unknown; readonly type: string };
 
 export interface Decoded {
   readonly [field: string]: unknown;
@@ -58,7 +59,7 @@ function decodeValue(value: unknown, shape: Shape, root: string, path: string): 
   if (shape === "int") return decodeInt(value, root, path);
   if ("custom" in shape) return shape.custom(value, `${root}.${path}`);
   if ("list" in shape) {
-    if (!Array.isArray(value)) return fail(value, root, path, `[]${goName(shape.list)}`);
+    if (!Array.isArray(value)) return fail(value, root, path, goName(shape));
     return value.map((item) =>
       item === null ? emptyOf(shape.list) : decodeValue(item, shape.list, root, path),
     );
@@ -90,8 +91,8 @@ function emptyOf(shape: Shape): unknown {
 
 function goName(shape: Shape): string {
   if (typeof shape === "string") return shape === "any" ? "interface {}" : shape;
-  if ("list" in shape) return `[]${goName(shape.list)}`;
-  return "name" in shape ? `api.${shape.name}` : "interface {}";
+  if ("list" in shape) return shape.type ?? `[]${goName(shape.list)}`;
+  return "type" in shape ? shape.type : `api.${shape.name}`;
 }
 
 /** The error of a value whose type is not the field's. */

@@ -22,6 +22,7 @@ import { runAnswer } from "./run.ts";
 
 /** Kept as it came: templates show tools to the model word for word. */
 const TOOL: Shape = {
+  type: "api.Tool",
   custom: (value, path) => {
     if (isRecord(value)) return value;
     throw mismatch(value, path, "api.Tool");
@@ -60,7 +61,7 @@ const SHAPE = {
     stream: "bool",
     format: "any",
     keep_alive: KEEP_ALIVE,
-    tools: { list: TOOL },
+    tools: { list: TOOL, type: "api.Tools" },
     options: OBJECT,
     think: THINK,
     truncate: "bool",

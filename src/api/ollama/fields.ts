@@ -8,6 +8,7 @@ import { JsonError } from "../json/scan.ts";
 
 /** Milliseconds; Infinity for ever. Seconds as a number or a Go duration; negative means for ever. */
 export const KEEP_ALIVE: Shape = {
+  type: "api.Duration",
   custom: (value) => {
     if (typeof value === "number" || typeof value === "string") return parseKeepAlive(value);
     throw new JsonError(`Unsupported type: '${goTypeOf(value)}'`);
@@ -24,6 +25,7 @@ const THINK_LEVELS = ["high", "medium", "low", "max"] as const;
 export type Think = boolean | (typeof THINK_LEVELS)[number];
 
 export const THINK: Shape = {
+  type: "api.ThinkValue",
   custom: (value) => {
     const level = THINK_LEVELS.find((name) => name === value);
     if (typeof value === "boolean") return value;
@@ -40,6 +42,7 @@ export const THINK: Shape = {
 /** Standard base64, as Go's decoder takes it: with padding, line ends ignored. */
 export const IMAGES: Shape = {
   list: {
+    type: "api.ImageData",
     custom: (value, path) => {
       if (typeof value !== "string") throw mismatch(value, path, "api.ImageData");
       const text = value.replace(/[\r\n]/g, "");
@@ -65,6 +68,7 @@ function illegalBase64At(text: string): number | undefined {
 
 /** A JSON object with any fields. */
 export const OBJECT: Shape = {
+  type: "map[string]interface {}",
   custom: (value, path) => {
     if (isRecord(value)) return value;
     throw mismatch(value, path, "map[string]interface {}");
