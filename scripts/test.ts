@@ -60,6 +60,6 @@ if (files.length === 0) {
 
 const exitCode = await runTap(["run", "--reporter=tap", ...files]);
 if (exitCode !== 0 && count.failed === 0) count.failed++;
-const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : "";
-console.log(`\n${count.passed} passed, ${count.failed} failed${skipped}`);
+if (count.skipped > 0) console.log(`\n${count.skipped} skipped`);
+console.log(`\n${count.passed} passed, ${count.failed} failed`);
 process.exitCode = count.failed === 0 ? 0 : 1;

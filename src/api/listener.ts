@@ -9,10 +9,19 @@ export class ApiError extends AppError<"PORT_TAKEN" | "ADDRESS_UNUSABLE"> {}
 type Fetch = Parameters<typeof createAdaptorServer>[0]["fetch"];
 
 const HEADER_BYTES_MAX = 64 * 1024;
-/** A client has this long to send its headers, and all of its body. */
-const HEADERS_TIMEOUT_MS = 30_000;
-const REQUEST_TIMEOUT_MS = 300_000;
 const KEEP_ALIVE_MS = 75_000;
+
+/** How long a client has to send its headers, and all of its body; and how often it is looked at. */
+export interface SendingLimits {
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly checkIntervalMs: number;
+}
+const SENDING_LIMITS: SendingLimits = {
+  headersTimeoutMs: 30_000,
+  requestTimeoutMs: 300_000,
+  checkIntervalMs: 10_000,
+};
 
 /** An HTTP server, and what runs on it. */
 export class Listener implements AsyncDisposable {
@@ -34,18 +43,25 @@ export class Listener implements AsyncDisposable {
   }
 
   static async open(
-    options: { readonly host: string; readonly port: number; readonly variable: string },
+    options: {
+      readonly host: string;
+      readonly port: number;
+      /** The setting that whoever finds the port taken can change. */
+      readonly variable: string;
+      readonly sending?: SendingLimits;
+    },
     fetch: Fetch,
   ): Promise<Listener> {
-    const { host, port, variable } = options;
+    const { host, port, variable, sending = SENDING_LIMITS } = options;
     const server = createAdaptorServer({
       fetch,
       // The global Request and Response belong to whoever else runs in this process.
       overrideGlobalObjects: false,
       serverOptions: {
         maxHeaderSize: HEADER_BYTES_MAX,
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        requestTimeout: REQUEST_TIMEOUT_MS,
+        headersTimeout: sending.headersTimeoutMs,
+        requestTimeout: sending.requestTimeoutMs,
+        connectionsCheckingInterval: sending.checkIntervalMs,
         keepAliveTimeout: KEEP_ALIVE_MS,
       },
     }) as Server;
@@ -63,10 +79,12 @@ export class Listener implements AsyncDisposable {
   /** Resolves when nothing runs, or the signal aborts. New connections are still taken, to be told to go elsewhere. */
   async idle({ signal }: Waiting): Promise<void> {
     if (this.#active === 0 || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      this.#onIdle = resolve;
-      signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const onAbort = (): void => resolve();
+    this.#onIdle = resolve;
+    signal.addEventListener("abort", onAbort, { once: true });
+    await promise;
+    signal.removeEventListener("abort", onAbort);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

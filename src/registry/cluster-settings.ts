@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { NodeId } from "../core/node-id.ts";
-import type { Sql } from "./connect.ts";
+import { type Sql, transaction } from "./connect.ts";
 
 const KEYS = "cluster_keys";
 const DENIED = "denied_nodes";
@@ -22,7 +22,7 @@ export async function clusterKeys(sql: Sql): Promise<readonly string[]> {
 /** Puts a new key in front; the one before stays valid until the next rotation. Returns both. */
 export async function rotateClusterKey(sql: Sql): Promise<readonly string[]> {
   const fresh = randomBytes(KEY_BYTES).toString("base64url");
-  return await sql.begin(async (tx) => {
+  return await transaction(sql, async (tx) => {
     const [row] = await tx<{ value: string[] }[]>`
       select value from cluster_settings where name = ${KEYS} for update`;
     const keys = [fresh, ...(row?.value ?? [])].slice(0, KEYS_MAX);
@@ -46,7 +46,7 @@ export async function deniedNodes(sql: Sql): Promise<readonly string[]> {
  */
 export async function denyNode(sql: Sql, node: NodeId): Promise<void> {
   const keys = [randomBytes(KEY_BYTES).toString("base64url")];
-  await sql.begin(async (tx) => {
+  await transaction(sql, async (tx) => {
     await tx`
       insert into cluster_settings (name, value) values (${DENIED}, ${tx.json([node])})
       on conflict (name) do update set value = cluster_settings.value || excluded.value

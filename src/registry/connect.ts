@@ -1,4 +1,5 @@
 import postgres from "postgres";
+import { isAway } from "./errors.ts";
 import type { PoolOptions } from "./options.ts";
 
 /** Integers of 64 bits come as bigint. */
@@ -29,24 +30,28 @@ export function connect(options: PoolOptions): Sql {
       statement_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
     },
     types: { bigint: postgres.BigInt },
+    // The driver asks for the array types by itself on each connection, and nobody catches what that query throws when the
+    // server dies: it would end the process. So arrays travel as JSON.
+    fetch_types: false,
     onnotice: () => {},
   });
 }
 
-/** Waits for a statement; an abort cancels it on the server. */
-export async function run<T>(
-  query: PromiseLike<T> & { cancel(): void },
-  { signal }: { readonly signal: AbortSignal },
-): Promise<T> {
-  signal.throwIfAborted();
-  const onAbort = (): void => query.cancel();
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await query;
-  } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
+/**
+ * The driver's own `begin` answers every failure with a rollback, and writing one to a connection that has just closed ends
+ * the process (postgres 3.4.9, connection.js, nextWrite). So when the connection is lost its callback never learns of it.
+ */
+export async function transaction<T>(sql: Sql, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const lost = Promise.withResolvers<never>();
+  const begun = sql.begin(async (tx) => {
+    try {
+      return { value: await work(tx) };
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      lost.reject(error);
+      return await new Promise<never>(() => {});
+    }
+  });
+  const { value } = await Promise.race([begun, lost.promise]);
+  return value;
 }

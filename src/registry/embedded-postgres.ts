@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { connect } from "./connect.ts";
 import { databaseAccount, requireReach } from "./embedded/account.ts";
-import { postgresBinaries } from "./embedded/binaries.ts";
+import { type Binaries, postgresBinaries } from "./embedded/binaries.ts";
 import { choosePort } from "./embedded/port.ts";
 import { initialise, PostgresServer, runningPort, stopLeftOver } from "./embedded/server.ts";
 
@@ -15,6 +15,8 @@ export interface EmbeddedPostgresOptions {
   readonly dataDir: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Of another installation; unset: those of the npm package. */
+  readonly binaries?: Binaries;
 }
 
 const HOST = "127.0.0.1";
@@ -50,7 +52,7 @@ export class EmbeddedPostgres implements AsyncDisposable {
     await mkdir(dataDir, { recursive: true });
     const account = databaseAccount();
     if (account) await requireReach(dataDir, account);
-    const binaries = await postgresBinaries(dataDir, account);
+    const binaries = options.binaries ?? (await postgresBinaries(dataDir, account));
     const folder = path.join(dataDir, "postgres");
     const password = await ownPassword(path.join(dataDir, PASSWORD_FILE));
     await stopLeftOver(folder, deps.clock);
@@ -95,7 +97,8 @@ export class EmbeddedPostgres implements AsyncDisposable {
 async function ownPassword(file: string): Promise<string> {
   if (existsSync(file)) return (await readFile(file, "utf8")).trim();
   const password = randomBytes(PASSWORD_BYTES).toString("base64url");
-  await writeFile(file, `${password}\n`, { mode: 0o600, flush: true });
+  await writeFile(`${file}.new`, `${password}\n`, { mode: 0o600, flush: true });
+  await rename(`${file}.new`, file);
   return password;
 }
 

@@ -17,11 +17,14 @@ export type RegistryErrorCode =
 
 export class RegistryError extends AppError<RegistryErrorCode> {}
 
-/** Socket errors, postgres.js's own codes, and Postgres's for "not now" (starting, stopping, out of connections). */
+/** A server that answers, and takes no new connection now: it starts, stops, recovers, or has too many. */
+const NOT_NOW = ["57P03", "53300"];
+/** Socket errors, postgres.js's own codes, and Postgres's for sessions that it ends. */
 const AWAY = new Set([
-  ...["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT", "EHOSTUNREACH"],
-  ...["ENETUNREACH", "EPIPE", "CONNECT_TIMEOUT", "CONNECTION_CLOSED", "CONNECTION_DESTROYED"],
-  ...["57P01", "57P02", "57P03", "53300", "08006"],
+  ...["ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT"],
+  ...["EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "EPIPE"],
+  ...["CONNECT_TIMEOUT", "CONNECTION_CLOSED", "CONNECTION_DESTROYED"],
+  ...["57P01", "57P02", "08006", ...NOT_NOW],
 ]);
 const AUTH_FAILED = new Set(["28P01", "28000"]);
 
@@ -62,6 +65,11 @@ export function toRegistryError(error: unknown, db: DatabaseName): unknown {
 
 export function isAway(error: unknown): boolean {
   return error instanceof RegistryError ? error.code === "DB_UNREACHABLE" : AWAY.has(codeOf(error));
+}
+
+/** True when connections that were open are broken too. */
+export function isLost(error: unknown): boolean {
+  return isAway(error) && !NOT_NOW.includes(codeOf(error));
 }
 
 function codeOf(error: unknown): string {

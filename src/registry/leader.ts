@@ -2,14 +2,15 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { ClusterView } from "../core/ports.ts";
-import type { Sql } from "./connect.ts";
 import { isAway } from "./errors.ts";
 import { decideStatuses } from "./leader-decisions.ts";
 import type { Leases, Term } from "./leases.ts";
 import { markNode, nodeStatuses } from "./nodes.ts";
+import type { Database } from "./pool.ts";
+import { storable } from "./storable.ts";
 
 export interface LeaderDeps {
-  readonly registry: { readonly sql: Sql; readonly leases: Leases };
+  readonly registry: Database & { readonly leases: Leases };
   readonly view: Pick<ClusterView, "self" | "nodes">;
   readonly clock: Clock;
   readonly log: Logger;
@@ -18,6 +19,8 @@ export interface LeaderDeps {
 const LEASE = "leader";
 const LEASE_TTL_MS = 10_000;
 const ROUND_INTERVAL_MS = 2_000;
+/** The column's width. */
+const HOLDER_LENGTH_MAX = 255;
 
 /** While this node holds the lease, it writes what it decides about others. Nothing else of a node waits for a leader. */
 export class Leader implements AsyncDisposable {
@@ -41,9 +44,23 @@ export class Leader implements AsyncDisposable {
     return this.#leading;
   }
 
+  /** Whatever goes wrong with leading, the node goes on without it and tries again. */
   async #run(): Promise<void> {
+    const { clock, log } = this.#deps;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await this.#leadTermByTerm();
+      } catch (error) {
+        log.error({ problem: messageOf(error) }, "leader's loop failed");
+        await clock.sleep(LEASE_TTL_MS, signal).catch(() => {});
+      }
+    }
+  }
+
+  async #leadTermByTerm(): Promise<void> {
     const { registry, view, log } = this.#deps;
-    const holder = view.self().name;
+    const holder = storable(view.self().name, HOLDER_LENGTH_MAX);
     const options = { holder, ttlMs: LEASE_TTL_MS };
     for await (const term of registry.leases.hold(LEASE, options, this.#stopping)) {
       log.info({ token: String(term.token) }, "leading");
@@ -60,7 +77,8 @@ export class Leader implements AsyncDisposable {
       try {
         await this.#round(term);
       } catch (error) {
-        if (!isAway(error)) log.error({ problem: messageOf(error) }, "leader's round failed");
+        if (!term.signal.aborted && !isAway(error))
+          log.error({ problem: messageOf(error) }, "leader's round failed");
       }
       await clock.sleep(ROUND_INTERVAL_MS, term.signal).catch(() => {});
     }
@@ -68,10 +86,10 @@ export class Leader implements AsyncDisposable {
 
   async #round(term: Term): Promise<void> {
     const { registry, view, log } = this.#deps;
-    const rows = await nodeStatuses(registry.sql);
+    const rows = await registry.run(nodeStatuses, term);
     for (const decision of decideStatuses(rows, view.nodes())) {
       const lease = { name: LEASE, token: term.token };
-      const written = await markNode(registry.sql, decision, lease);
+      const written = await registry.run((sql) => markNode(sql, decision, lease), term);
       const { id: nodeId, status } = decision;
       if (written) log.info({ nodeId, status }, "node's status recorded");
     }

@@ -1,8 +1,12 @@
 import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
 import type { Waiting } from "../core/ports.ts";
 import { jittered, type Random } from "../core/random.ts";
 import type { Sql } from "./connect.ts";
 import { isAway } from "./errors.ts";
+import type { Database } from "./pool.ts";
+import { within } from "./within.ts";
 
 /** One term of holding a lease. */
 export interface Term {
@@ -18,19 +22,26 @@ export interface LeaseOptions {
   readonly ttlMs: number;
 }
 
+export interface LeasesDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
 /** How often a term is renewed, and asked for, in one time to live. */
 const TRIES_PER_TTL = 3;
+const NEVER = new AbortController().signal;
 
 /**
  * Leases with fencing tokens (Gray and Cheriton 1989; Kleppmann's fencing tokens). The database's clock alone decides
  * when one has run out; the holder gives up earlier by its own monotonic clock when it cannot renew.
  */
 export class Leases {
-  readonly #sql: Sql;
-  readonly #deps: { readonly clock: Clock; readonly random: Random };
+  readonly #database: Database;
+  readonly #deps: LeasesDeps;
 
-  constructor(sql: Sql, deps: { readonly clock: Clock; readonly random: Random }) {
-    this.#sql = sql;
+  constructor(database: Database, deps: LeasesDeps) {
+    this.#database = database;
     this.#deps = deps;
   }
 
@@ -39,17 +50,21 @@ export class Leases {
     const { clock, random } = this.#deps;
     while (!signal.aborted) {
       const askedMs = clock.nowMs();
-      const token = await quietly(() => acquire(this.#sql, name, options));
+      const token = await this.#ask((sql) => acquire(sql, name, options), signal);
       if (token !== undefined) {
-        const lost = new AbortController();
-        const termSignal = AbortSignal.any([signal, lost.signal]);
-        const renewing = this.#renew(name, token, options, askedMs, lost, termSignal);
+        const ending = new AbortController();
+        const held = AbortSignal.any([signal, ending.signal]);
+        const lost = this.#renewUntilLost({ name, token, ttlMs: options.ttlMs, askedMs }, held);
+        const renewing = lost.then(() => ending.abort());
         try {
-          yield { token, signal: termSignal };
+          yield { token, signal: held };
         } finally {
-          lost.abort();
+          ending.abort();
           await renewing;
-          await quietly(() => release(this.#sql, name, token));
+          // After the time to live nobody waits for a release.
+          await within(clock, options.ttlMs, NEVER, (tooLate) =>
+            this.#ask((sql) => release(sql, name, token), tooLate),
+          );
         }
       }
       const pauseMs = jittered(random, options.ttlMs / TRIES_PER_TTL, 0.2);
@@ -57,23 +72,41 @@ export class Leases {
     }
   }
 
-  async #renew(
-    name: string,
-    token: bigint,
-    options: LeaseOptions,
-    acquiredMs: number,
-    lost: AbortController,
+  /** Resolves when the lease is lost, or has run out by our own clock whether the database answers or not. */
+  async #renewUntilLost(
+    lease: {
+      readonly name: string;
+      readonly token: bigint;
+      readonly ttlMs: number;
+      readonly askedMs: number;
+    },
     signal: AbortSignal,
   ): Promise<void> {
     const { clock } = this.#deps;
-    let renewedMs = acquiredMs;
-    while (!signal.aborted) {
-      await clock.sleep(options.ttlMs / TRIES_PER_TTL, signal).catch(() => {});
-      if (signal.aborted) return;
+    const { name, token, ttlMs } = lease;
+    let validUntilMs = lease.askedMs + ttlMs;
+    while (!signal.aborted && clock.nowMs() < validUntilMs) {
+      const pauseMs = Math.min(ttlMs / TRIES_PER_TTL, validUntilMs - clock.nowMs());
+      await clock.sleep(pauseMs, signal).catch(() => {});
       const askedMs = clock.nowMs();
-      const held = await quietly(() => renew(this.#sql, name, token, options.ttlMs));
-      if (held) renewedMs = askedMs;
-      if (held === false || clock.nowMs() - renewedMs > options.ttlMs) lost.abort();
+      if (signal.aborted || askedMs >= validUntilMs) return;
+      const held = await within(clock, validUntilMs - askedMs, signal, (runOut) =>
+        this.#ask((sql) => renew(sql, name, token, ttlMs), runOut),
+      );
+      if (held === false) return;
+      if (held) validUntilMs = askedMs + ttlMs;
+    }
+  }
+
+  /** Undefined when there was no answer: a lease that cannot be asked for is one that somebody else may hold. */
+  async #ask<T>(action: (sql: Sql) => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+    try {
+      return await this.#database.run(action, { signal });
+    } catch (error) {
+      if (!signal.aborted && !isAway(error)) {
+        this.#deps.log.error({ problem: messageOf(error) }, "lease could not be asked for");
+      }
+      return undefined;
     }
   }
 }
@@ -88,7 +121,8 @@ export async function acquire(
     insert into leases (name, holder, token, expires_at)
     values (${name}, ${options.holder}, 1, clock_timestamp() + ${options.ttlMs} * interval '1 ms')
     on conflict (name) do update set
-      holder = excluded.holder, token = leases.token + 1, expires_at = excluded.expires_at
+      holder = excluded.holder, token = leases.token + 1,
+      acquired_at = excluded.acquired_at, expires_at = excluded.expires_at
     where leases.expires_at <= clock_timestamp()
     returning token`;
   return row?.token;
@@ -112,14 +146,4 @@ export async function renew(
 export async function release(sql: Sql, name: string, token: bigint): Promise<void> {
   await sql`
     update leases set expires_at = clock_timestamp() where name = ${name} and token = ${token}`;
-}
-
-/** Undefined while the database is away: a lease that cannot be asked for is one that somebody else may hold. */
-async function quietly<T>(action: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await action();
-  } catch (error) {
-    if (isAway(error)) return undefined;
-    throw error;
-  }
 }

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
-import type { TransactionSql } from "postgres";
-import type { Sql } from "./connect.ts";
+import { type Sql, type Transaction, transaction } from "./connect.ts";
 import { RegistryError } from "./errors.ts";
 
 /** Any constant serves; every node must use the same one, so that one of them migrates at a time. */
@@ -18,9 +17,7 @@ interface Migration {
 /** Applies the .sql files not yet applied, in name order, all in one transaction. Returns their names. */
 export async function migrate(sql: Sql, directory: URL = MIGRATIONS_URL): Promise<string[]> {
   const migrations = await readMigrations(directory);
-  return await sql.begin(async (tx) => {
-    // Another node may be migrating for longer than a statement may usually take.
-    await tx`set local statement_timeout = 0`;
+  return await transaction(sql, async (tx) => {
     await requireVersion(tx);
     await tx`select pg_advisory_xact_lock(${MIGRATION_LOCK_ID})`;
     await tx`create table if not exists schema_migrations (
@@ -37,7 +34,8 @@ export async function migrate(sql: Sql, directory: URL = MIGRATIONS_URL): Promis
 /** Changes nothing; throws unless the schema is exactly the one that the files make. */
 export async function checkSchema(sql: Sql, directory: URL = MIGRATIONS_URL): Promise<void> {
   const migrations = await readMigrations(directory);
-  await sql.begin("read only", async (tx) => {
+  await transaction(sql, async (tx) => {
+    await tx`set transaction read only`;
     await requireVersion(tx);
     const [table] = await tx<{ known: boolean }[]>`
       select to_regclass('schema_migrations') is not null as known`;
@@ -61,7 +59,7 @@ async function readMigrations(directory: URL): Promise<Migration[]> {
   );
 }
 
-async function requireVersion(tx: TransactionSql<{ bigint: bigint }>): Promise<void> {
+async function requireVersion(tx: Transaction): Promise<void> {
   const [row] = await tx<{ number: number; text: string }[]>`
     select current_setting('server_version_num')::int as number, current_setting('server_version') as text`;
   if (row && row.number < SERVER_VERSION_MIN) {
@@ -72,7 +70,7 @@ async function requireVersion(tx: TransactionSql<{ bigint: bigint }>): Promise<v
   }
 }
 
-async function appliedOf(tx: TransactionSql<{ bigint: bigint }>): Promise<Map<string, string>> {
+async function appliedOf(tx: Transaction): Promise<Map<string, string>> {
   const rows = await tx<
     { name: string; sha256: string }[]
   >`select name, sha256 from schema_migrations`;

@@ -1,7 +1,7 @@
+import { isIP } from "node:net";
 import { type NodeId, parseNodeId } from "../core/node-id.ts";
-import type { Waiting } from "../core/ports.ts";
 import type { Sql, Transaction } from "./connect.ts";
-import { storable } from "./storable.ts";
+import { storable, storableJson } from "./storable.ts";
 
 export type NodeStatus = "active" | "draining" | "offline" | "failed";
 
@@ -36,6 +36,7 @@ export interface NodeStatusRow {
 /** Peers that said nothing for longer are not worth dialling. */
 const DIAL_AGE_MAX = "7 days";
 const ROWS_MAX = 5_000;
+const PORT_MAX = 65_535;
 
 /**
  * Writes a node's own row and heartbeat. A writer with an older incarnation changes nothing (an old process that is still
@@ -50,7 +51,8 @@ export async function upsertNode(
   const rows = await sql<{ id: string }[]>`
     insert into nodes (peer_id, name, region, zone, address, port, multiaddrs, api_url, version, resources, status,
       incarnation, last_heartbeat)
-    values (${row.id}, ${storable(row.name, 255)}, ${storable(row.region, 100)}, ${storable(row.zone, 100)}, ${address}, ${port}, ${row.multiaddrs.map((text) => storable(text))},
+    values (${row.id}, ${storable(row.name, 255)}, ${storable(row.region, 100)}, ${storable(row.zone, 100)}, ${address}, ${port}, 
+      array(select jsonb_array_elements_text(${storableJson(row.multiaddrs)}::text::jsonb)),
       ${storable(row.apiUrl)}, ${storable(row.version)}, ${sql.json(resources)}, ${row.status}, ${row.incarnation}, now())
     on conflict (peer_id) do update set
       name = excluded.name, region = excluded.region, zone = excluded.zone, address = excluded.address,
@@ -63,10 +65,9 @@ export async function upsertNode(
 }
 
 /** The nodes that a starting one may find the cluster by, the most recently heard first. */
-export async function livePeers(sql: Sql, { signal }: Waiting): Promise<readonly PeerAddress[]> {
-  signal.throwIfAborted();
+export async function livePeers(sql: Sql): Promise<readonly PeerAddress[]> {
   const rows = await sql<{ peer_id: string; multiaddrs: string[] }[]>`
-    select peer_id, multiaddrs from nodes
+    select peer_id, to_json(multiaddrs) as multiaddrs from nodes
     where status <> 'offline' and last_heartbeat > now() - ${DIAL_AGE_MAX}::interval
     order by last_heartbeat desc limit ${ROWS_MAX}`;
   return rows.flatMap((row) => {
@@ -111,8 +112,9 @@ export async function markNode(
 /** The first address that another machine can reach, loopback only when there is no other. */
 function routableAddress(multiaddrs: readonly string[]): [string | null, number | null] {
   const found = multiaddrs.flatMap((multiaddr) => {
-    const [, address, port] = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)/.exec(multiaddr) ?? [];
-    return address && port ? [{ address, port: Number(port) }] : [];
+    const [, address = "", digits] = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)/.exec(multiaddr) ?? [];
+    const port = Number(digits);
+    return isIP(address) && port >= 1 && port <= PORT_MAX ? [{ address, port }] : [];
   });
   const best = found.find(({ address }) => !/^(127\.|::1$)/.test(address)) ?? found[0];
   return best ? [best.address, best.port] : [null, null];

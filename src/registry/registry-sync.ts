@@ -2,13 +2,14 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { NodeView } from "../core/node-view.ts";
-import type { Sql } from "./connect.ts";
 import { isAway } from "./errors.ts";
 import { type NodeStatus, upsertNode } from "./nodes.ts";
+import type { Database } from "./pool.ts";
 import { type OwnReplica, writeOwnReplicas } from "./replicas.ts";
+import { within } from "./within.ts";
 
 export interface RegistrySyncDeps {
-  readonly registry: { readonly sql: Sql; ready(): boolean };
+  readonly registry: Database & { ready(): boolean };
   readonly self: () => NodeView;
   readonly replicas: () => readonly OwnReplica[];
   readonly clock: Clock;
@@ -67,11 +68,13 @@ export class RegistrySync implements AsyncDisposable {
 
   async #writeQuietly(): Promise<void> {
     if (!this.#deps.registry.ready()) return;
+    const { signal } = this.#stopping;
     try {
-      await this.#write(this.#deps.self().state === "active" ? "active" : "draining");
+      await this.#write(this.#deps.self().state === "active" ? "active" : "draining", signal);
       if (this.#away) this.#deps.log.info({}, "registry takes this node's state again");
       this.#away = false;
     } catch (error) {
+      if (signal.aborted) return;
       const problem = messageOf(error);
       if (!isAway(error)) this.#deps.log.error({ problem }, "registry refused this node's state");
       else if (!this.#away) this.#deps.log.warn({ problem }, "registry is away; state waits");
@@ -80,17 +83,17 @@ export class RegistrySync implements AsyncDisposable {
     }
   }
 
-  async #write(status: NodeStatus): Promise<void> {
-    const { sql } = this.#deps.registry;
+  async #write(status: NodeStatus, signal: AbortSignal): Promise<void> {
+    const { registry } = this.#deps;
     const self = this.#deps.self();
-    const rowId = await upsertNode(sql, { ...self, status });
+    const rowId = await registry.run((sql) => upsertNode(sql, { ...self, status }), { signal });
     if (rowId === undefined) {
       this.#deps.log.warn({}, "registry has a newer incarnation of this node");
       return;
     }
     const replicas = this.#deps.replicas();
     if (this.#written && sameReplicas(this.#written, replicas)) return;
-    await writeOwnReplicas(sql, rowId, replicas);
+    await registry.run((sql) => writeOwnReplicas(sql, rowId, replicas), { signal });
     this.#written = replicas;
   }
 
@@ -100,13 +103,14 @@ export class RegistrySync implements AsyncDisposable {
     this.#nap.abort();
     await this.#loop;
     if (!this.#deps.registry.ready()) return;
-    const deadline = new AbortController();
-    const tooLate = this.#deps.clock.sleep(LAST_WORD_MS, deadline.signal).catch(() => {});
-    const lastWord = this.#write("offline").catch((error: unknown) => {
-      this.#deps.log.warn({ problem: messageOf(error) }, "registry was not told that we leave");
-    });
-    await Promise.race([lastWord, tooLate]);
-    deadline.abort();
+    const { clock, log } = this.#deps;
+    try {
+      await within(clock, LAST_WORD_MS, new AbortController().signal, (signal) =>
+        this.#write("offline", signal),
+      );
+    } catch (error) {
+      log.warn({ problem: messageOf(error) }, "registry was not told that we leave");
+    }
   }
 }
 

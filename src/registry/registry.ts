@@ -11,6 +11,7 @@ import { Leases } from "./leases.ts";
 import { checkSchema, migrate } from "./migrate.ts";
 import { livePeers, type PeerAddress } from "./nodes.ts";
 import type { RegistryOptions } from "./options.ts";
+import { type Database, Pool } from "./pool.ts";
 
 export interface RegistryDeps {
   readonly clock: Clock;
@@ -19,14 +20,13 @@ export interface RegistryDeps {
 }
 
 const RETRY = { firstMs: 500, maxMs: 10_000 };
-const CLOSE_MS = 5_000;
 
 /** The database that the cluster shares. Its tables' statements stand in one file a table, and take `sql`. */
-export class Registry implements AsyncDisposable {
-  readonly sql: Sql;
+export class Registry implements Database, AsyncDisposable {
   readonly leases: Leases;
   readonly #options: RegistryOptions;
   readonly #deps: RegistryDeps;
+  readonly #pool: Pool;
   readonly #closing = new AbortController();
   #ready = false;
   #preparing: Promise<void> = Promise.resolve();
@@ -34,8 +34,8 @@ export class Registry implements AsyncDisposable {
   private constructor(options: RegistryOptions, deps: RegistryDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.sql = connect(options);
-    this.leases = new Leases(this.sql, deps);
+    this.#pool = new Pool(options, deps);
+    this.leases = new Leases(this, deps);
   }
 
   /** Connects and brings the schema up to date (or checks it). Rejects with a RegistryError. */
@@ -59,35 +59,52 @@ export class Registry implements AsyncDisposable {
     return this.#ready;
   }
 
+  /** The connections of now, for one or a few statements. */
+  get sql(): Sql {
+    return this.#pool.sql;
+  }
+
+  async run<T>(action: (sql: Sql) => PromiseLike<T>, o?: Waiting): Promise<T> {
+    return await this.#pool.run(action, o);
+  }
+
   /** Rejects with DB_UNREACHABLE unless the database answers. */
   async ping(): Promise<void> {
-    await this.#explained(() => this.sql`select 1`);
+    await this.run((sql) => sql`select 1`);
   }
 
-  async clusterKeys({ signal }: Waiting): Promise<readonly string[]> {
-    signal.throwIfAborted();
-    return await this.#explained(() => clusterKeys(this.sql));
+  async clusterKeys(o: Waiting): Promise<readonly string[]> {
+    return await this.run(clusterKeys, o);
   }
 
-  async deniedNodes({ signal }: Waiting): Promise<readonly string[]> {
-    signal.throwIfAborted();
-    return await this.#explained(() => deniedNodes(this.sql));
+  async deniedNodes(o: Waiting): Promise<readonly string[]> {
+    return await this.run(deniedNodes, o);
   }
 
   /** Where the mesh looks for peers. */
   async livePeers(o: Waiting): Promise<readonly PeerAddress[]> {
     if (!this.#ready)
       throw new RegistryError("DB_UNREACHABLE", "the registry has not been reached yet");
-    return await this.#explained(() => livePeers(this.sql, o));
+    return await this.run(livePeers, o);
   }
 
+  /** On a connection of its own: another node may be migrating for longer than a statement may usually take. */
   async #prepare(): Promise<void> {
-    await this.#explained(async () => {
-      if (!this.#options.migrate) return await checkSchema(this.sql);
-      const applied = await migrate(this.sql);
-      if (applied.length > 0) this.#deps.log.info({ applied }, "registry schema migrated");
-    });
-    this.#ready = true;
+    const sql = connect({ ...this.#options, connectionsMax: 1, statementTimeoutMs: 0 });
+    const end = (): Promise<void> => sql.end({ timeout: 0 });
+    this.#closing.signal.addEventListener("abort", end, { once: true });
+    try {
+      if (this.#options.migrate) {
+        const applied = await migrate(sql);
+        if (applied.length > 0) this.#deps.log.info({ applied }, "registry schema migrated");
+      } else await checkSchema(sql);
+      this.#ready = true;
+    } catch (error) {
+      throw toRegistryError(error, this.#options);
+    } finally {
+      this.#closing.signal.removeEventListener("abort", end);
+      await end();
+    }
   }
 
   async #prepareLater(): Promise<void> {
@@ -113,17 +130,9 @@ export class Registry implements AsyncDisposable {
     }
   }
 
-  async #explained<T>(action: () => Promise<T>): Promise<T> {
-    try {
-      return await action();
-    } catch (error) {
-      throw toRegistryError(error, this.#options);
-    }
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.#preparing;
-    await this.sql.end({ timeout: CLOSE_MS / 1_000 });
+    await this.#pool[Symbol.asyncDispose]();
   }
 }

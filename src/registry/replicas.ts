@@ -1,5 +1,5 @@
 import type { ModelRecord } from "../core/model.ts";
-import type { Sql, Transaction } from "./connect.ts";
+import { type Sql, type Transaction, transaction } from "./connect.ts";
 import { upsertModel } from "./models.ts";
 
 export interface OwnReplica {
@@ -18,7 +18,7 @@ export async function writeOwnReplicas(
   nodeRowId: string,
   replicas: readonly OwnReplica[],
 ): Promise<void> {
-  await sql.begin(async (tx) => {
+  await transaction(sql, async (tx) => {
     const kept: string[] = [];
     // In the order of names, so that two nodes that write the same models never wait for each other in a circle.
     const ordered = replicas.toSorted((a, b) => (a.record.name < b.record.name ? -1 : 1));
@@ -30,7 +30,8 @@ export async function writeOwnReplicas(
     }
     await tx`
       update model_replicas set status = 'deleted'
-      where node_id = ${nodeRowId} and status <> 'deleted' and not (model_id = any (${kept}::uuid[]))`;
+      where node_id = ${nodeRowId} and status <> 'deleted' and model_id not in (
+        select id::uuid from jsonb_array_elements_text(${tx.json(kept)}) as kept (id))`;
   });
 }
 

@@ -212,7 +212,9 @@ export class SimCluster {
     for (const node of this.#nodes) {
       const heartbeat = this.heartbeatOf(node.index);
       for (const other of this.#nodes) {
-        if (other !== node) other.detector.handle({ type: "heartbeat", heartbeat }, this.nowMs);
+        if (other === node) continue;
+        other.detector.handle({ type: "heartbeat", heartbeat }, this.nowMs);
+        other.detector.handle({ type: "connected", node: node.id }, this.nowMs);
       }
     }
   }
@@ -223,6 +225,14 @@ export class SimCluster {
 
   #start(node: Node): void {
     node.state = "up";
+    const isKnown = this.#options.isWarm === true && node.boot === 1n;
+    if (!isKnown) this.#connect(node);
+    const spreadMs = isKnown ? heartbeatIntervalMs(this.#nodes.length) : CONNECT_MS_MAX;
+    this.#beatAt(node, this.nowMs + spreadMs * this.#random.next());
+    this.#wake(node);
+  }
+
+  #connect(node: Node): void {
     const { boot } = node;
     const isCurrent = (): boolean => node.boot === boot && node.state !== "dead";
     for (const other of this.#nodes) {
@@ -233,10 +243,6 @@ export class SimCluster {
         this.#tell(other, { type: "connected", node: node.id });
       });
     }
-    const isKnown = this.#options.isWarm === true && boot === 1n;
-    const spreadMs = isKnown ? heartbeatIntervalMs(this.#nodes.length) : CONNECT_MS_MAX;
-    this.#beatAt(node, this.nowMs + spreadMs * this.#random.next());
-    this.#wake(node);
   }
 
   #beatAt(node: Node, dueMs: number): void {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   closeSync,
@@ -6,12 +6,14 @@ import {
   openSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   statSync,
 } from "node:fs";
 import { chown, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../../core/clock.ts";
+import { messageOf } from "../../core/errors.ts";
 import { RegistryError } from "../errors.ts";
 import type { Account } from "./account.ts";
 import type { Binaries } from "./binaries.ts";
@@ -25,6 +27,12 @@ interface Place {
 const START_MS = 30_000;
 const STOP_MS = 20_000;
 const POLL_MS = 20;
+const NEVER = new AbortController().signal;
+/** Where postmaster.pid says what, from 0 (Postgres's pidfile.h). */
+const PID_LINE = 0;
+const START_LINE = 2;
+const PORT_LINE = 3;
+const STATUS_LINE = 7;
 const LOG_BYTES_MAX = 10 * 1024 * 1024;
 const LOG_TAIL_BYTES = 2_000;
 
@@ -89,6 +97,7 @@ export class PostgresServer implements AsyncDisposable {
   ): Promise<PostgresServer> {
     const logFile = `${place.folder}.log`;
     const log = openLog(logFile);
+    const staleStart = pidLines(place.folder)[START_LINE];
     const settings = { ...SETTINGS, listen_addresses: place.host, port: String(place.port) };
     const child = spawn(
       place.binaries.postgres,
@@ -106,30 +115,39 @@ export class PostgresServer implements AsyncDisposable {
       },
     );
     closeSync(log);
-    const failed = once(child, "error").then(([error]) => Promise.reject(error));
-    failed.catch(() => {});
-    const deadline = AbortSignal.timeout(START_MS);
-    while (child.pid !== undefined && !isReady(place.folder, child.pid)) {
-      if (child.exitCode !== null || deadline.aborted) {
-        child.kill("SIGKILL");
-        throw startFailed(tailOf(logFile));
-      }
-      await clock.sleep(POLL_MS, new AbortController().signal);
+    if (child.pid === undefined) {
+      const [error] = await once(child, "error");
+      throw startFailed(messageOf(error));
     }
-    if (child.pid === undefined) return await failed;
+    const server = new PostgresServer(child, child.pid);
+    const deadlineMs = clock.nowMs() + START_MS;
+    while (!isReady(place.folder, child.pid, staleStart)) {
+      if (server.ended) throw startFailed(tailOf(logFile));
+      if (clock.nowMs() > deadlineMs) {
+        await server[Symbol.asyncDispose]();
+        throw startFailed(`it was not ready after ${START_MS} ms`);
+      }
+      await clock.sleep(POLL_MS, NEVER);
+    }
     child.unref(); // Our own loop keeps this process alive, not the server.
-    return new PostgresServer(child, child.pid);
+    return server;
+  }
+
+  get ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   /** Fast shutdown (SIGINT): sessions end, everything is written. */
   async [Symbol.asyncDispose](): Promise<void> {
     const child = this.#child;
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (this.ended) return;
     child.ref();
+    const exited = once(child, "exit");
     child.kill("SIGINT");
-    const killer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
-    await once(child, "exit");
-    clearTimeout(killer);
+    // SIGQUIT: the postmaster ends its sessions at once, and nothing is lost; a SIGKILL would leave them behind.
+    const impatient = setTimeout(() => child.kill("SIGQUIT"), STOP_MS);
+    await exited;
+    clearTimeout(impatient);
   }
 }
 
@@ -137,44 +155,68 @@ export class PostgresServer implements AsyncDisposable {
 export async function stopLeftOver(folder: string, clock: Clock): Promise<void> {
   const pid = postmasterPid(folder);
   if (pid === undefined || !isPostmasterOf(folder, pid)) return;
-  process.kill(pid, "SIGINT");
-  const deadline = AbortSignal.timeout(STOP_MS);
+  signalTo(pid, "SIGINT");
+  const impatientMs = clock.nowMs() + STOP_MS;
   while (isPostmasterOf(folder, pid)) {
-    if (deadline.aborted) process.kill(pid, "SIGKILL");
-    await clock.sleep(POLL_MS, new AbortController().signal);
+    if (clock.nowMs() > impatientMs) signalTo(pid, "SIGQUIT");
+    await clock.sleep(POLL_MS, NEVER);
   }
 }
 
-/** The port of the server that runs in this folder (line 4 of postmaster.pid); undefined when none does. */
+function signalTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    // It may have ended by itself just now.
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+/** The port of the server that runs in this folder; undefined when none does. */
 export function runningPort(folder: string): number | undefined {
   const pid = postmasterPid(folder);
-  const port = Number(pidLines(folder)[3]);
+  const port = Number(pidLines(folder)[PORT_LINE]);
   return pid !== undefined && isPostmasterOf(folder, pid) && port > 0 ? port : undefined;
 }
 
-/** Line 1 of postmaster.pid is the process, line 8 its state (Postgres's miscadmin.h, LOCK_FILE_LINE_PM_STATUS). */
-function isReady(folder: string, pid: number): boolean {
+/**
+ * A file from before may name the same process: in a container the numbers are the same at every start. The time of the
+ * start tells them apart.
+ */
+function isReady(folder: string, pid: number, staleStart: string | undefined): boolean {
   const lines = pidLines(folder);
-  return Number(lines[0]) === pid && lines[7]?.trim() === "ready";
+  const isOurs = Number(lines[PID_LINE]) === pid && lines[START_LINE] !== staleStart;
+  return isOurs && lines[STATUS_LINE]?.trim() === "ready";
 }
 
 function postmasterPid(folder: string): number | undefined {
-  const pid = Number(pidLines(folder)[0]);
+  const pid = Number(pidLines(folder)[PID_LINE]);
   return Number.isInteger(pid) && pid > 1 ? pid : undefined;
 }
 
 function pidLines(folder: string): string[] {
-  const file = path.join(folder, "postmaster.pid");
-  return existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
+  try {
+    return readFileSync(path.join(folder, "postmaster.pid"), "utf8").split("\n");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 /** A postmaster's working directory is its data folder: so another process that has got the number is left alone. */
 function isPostmasterOf(folder: string, pid: number): boolean {
+  if (!existsSync("/proc/self/cwd")) return isPostmasterBySystem(folder, pid);
   try {
-    return readlinkSync(`/proc/${pid}/cwd`) === folder;
+    return readlinkSync(`/proc/${pid}/cwd`) === realpathSync(folder);
   } catch {
     return false;
   }
+}
+
+/** Where there is no /proc (macOS), by the arguments that `start` gave it. */
+function isPostmasterBySystem(folder: string, pid: number): boolean {
+  const listed = spawnSync("ps", ["-ww", "-o", "args=", "-p", String(pid)], { encoding: "utf8" });
+  return (listed.stdout ?? "").includes(` -D ${folder} `);
 }
 
 function runAs(account: Account | undefined): { uid?: number; gid?: number } {

@@ -1,0 +1,82 @@
+import type { Clock } from "../core/clock.ts";
+import type { Waiting } from "../core/ports.ts";
+import { connect, type Sql } from "./connect.ts";
+import { isLost, RegistryError, toRegistryError } from "./errors.ts";
+import type { PoolOptions } from "./options.ts";
+
+/** Where statements are run: what the parts of the registry share. */
+export interface Database {
+  /**
+   * Rejects with a RegistryError of anything that somebody can act on, and with DB_UNREACHABLE also when no answer comes.
+   * An abort leaves the statement to its end.
+   */
+  run<T>(action: (sql: Sql) => PromiseLike<T>, o?: Waiting): Promise<T>;
+}
+
+/** Longer than the server lets a statement run: when it is over, the server is not there to say so. */
+const ANSWER_MS = 20_000;
+const CLOSE_MS = 5_000;
+
+/**
+ * The connections to the server. When it is lost they are all given up for new ones: the driver (postgres 3.4.9) can keep a
+ * connection that lost its socket half-way through a write and never use it rightly again.
+ */
+export class Pool implements Database, AsyncDisposable {
+  readonly #options: PoolOptions;
+  readonly #clock: Clock;
+  readonly #givenUp = new Set<Promise<void>>();
+  #sql: Sql;
+
+  constructor(options: PoolOptions, { clock }: { readonly clock: Clock }) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#sql = connect(options);
+  }
+
+  /** The connections of now; whoever waits between statements asks again. */
+  get sql(): Sql {
+    return this.#sql;
+  }
+
+  async run<T>(action: (sql: Sql) => PromiseLike<T>, o?: Waiting): Promise<T> {
+    o?.signal.throwIfAborted();
+    const sql = this.#sql;
+    try {
+      return await this.#answered(action(sql), o?.signal);
+    } catch (error) {
+      if (o?.signal.aborted) throw o.signal.reason;
+      if (isLost(error)) this.#giveUp(sql);
+      throw toRegistryError(error, this.#options);
+    }
+  }
+
+  async #answered<T>(answer: PromiseLike<T>, signal: AbortSignal | undefined): Promise<T> {
+    const settled = new AbortController();
+    const waiting = signal ? AbortSignal.any([signal, settled.signal]) : settled.signal;
+    const silence = this.#clock.sleep(ANSWER_MS, waiting).then(() => {
+      const { host, port } = this.#options;
+      throw new RegistryError(
+        "DB_UNREACHABLE",
+        `the database at ${host}:${port} does not answer: look after the server and the network to it`,
+      );
+    });
+    silence.catch(() => {});
+    try {
+      return await Promise.race([answer, silence]);
+    } finally {
+      settled.abort();
+    }
+  }
+
+  #giveUp(lost: Sql): void {
+    if (lost !== this.#sql) return;
+    this.#sql = connect(this.#options);
+    const ended = lost.end({ timeout: 0 }).finally(() => this.#givenUp.delete(ended));
+    this.#givenUp.add(ended);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sql.end({ timeout: CLOSE_MS / 1_000 });
+    await Promise.all(this.#givenUp);
+  }
+}
