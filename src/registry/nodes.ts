@@ -112,7 +112,8 @@ export async function markNode(
 /** The first address that another machine can reach, loopback only when there is no other. */
 function routableAddress(multiaddrs: readonly string[]): [string | null, number | null] {
   const found = multiaddrs.flatMap((multiaddr) => {
-    const [, address = "", digits] = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)/.exec(multiaddr) ?? [];
+    // Not "fe80::1%eth0": the zone says nothing elsewhere, and Postgres's inet does not take it.
+    const [, address = "", digits] = /^\/ip[46]\/([^/%]+)\/tcp\/(\d+)/.exec(multiaddr) ?? [];
     const port = Number(digits);
     return isIP(address) && port >= 1 && port <= PORT_MAX ? [{ address, port }] : [];
   });
