@@ -1,6 +1,7 @@
 import { noise } from "@chainsafe/libp2p-noise";
 import type { ConnectionEncrypter, MessageStream } from "@libp2p/interface";
 import { clusterKeyId, noisePrologue } from "./cluster-key.ts";
+import { joinWrites } from "./joined-writes.ts";
 
 /** What noise takes of libp2p's components. */
 type Components = Parameters<ReturnType<typeof noise>>[0];
@@ -55,8 +56,16 @@ function keyedNoise(key: Uint8Array, components: Components | undefined): Connec
   const inner = noise({ prologueBytes: noisePrologue(key) })(components);
   return {
     protocol: `/noise/ollamamax/${clusterKeyId(key)}`,
-    secureInbound: (connection, options) => inner.secureInbound(connection, options),
-    secureOutbound: (connection, options) => inner.secureOutbound(connection, options),
+    secureInbound: async (connection, options) => {
+      const secured = await inner.secureInbound(connection, options);
+      joinWrites(connection, secured.connection);
+      return secured;
+    },
+    secureOutbound: async (connection, options) => {
+      const secured = await inner.secureOutbound(connection, options);
+      joinWrites(connection, secured.connection);
+      return secured;
+    },
   };
 }
 

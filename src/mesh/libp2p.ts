@@ -77,6 +77,8 @@ export async function makeLibp2p(options: Libp2pOptions, deps: Libp2pDeps): Prom
       yamux({
         maxInboundStreams: STREAMS_PER_CONNECTION_MAX,
         maxOutboundStreams: STREAMS_PER_CONNECTION_MAX,
+        // A peer may open all of them before our end of the connection has a listener.
+        maxEarlyStreams: STREAMS_PER_CONNECTION_MAX,
         streamOptions: {
           maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX,
           maxReadBufferLength: STREAM_BUFFER_BYTES_MAX,
