@@ -25,18 +25,12 @@ export async function upsertModel(
         ${storableJson(parameters)}::text::jsonb)
       on conflict (name) do update set
         version = excluded.version, size = excluded.size, hash = excluded.hash,
-        parameters = excluded.parameters, status = 'active'
-      where (models.hash, models.size, models.status) is distinct from (excluded.hash, excluded.size, 'active')
+        parameters = excluded.parameters, status = case models.status when 'deleted' then 'active' else models.status end
+      where (models.hash, models.size) is distinct from (excluded.hash, excluded.size) or models.status = 'deleted'
       returning id)
     select id from written union all select id from models where name = ${name} limit 1`;
   if (row) return row.id;
   // Another node wrote the same while we waited for it; only a new statement sees that.
   const [other] = await sql<{ id: string }[]>`select id from models where name = ${name}`;
   return other?.id;
-}
-
-/** How many models there are in all, for readiness and tests. */
-export async function countModels(sql: Sql): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`select count(*)::int as count from models`;
-  return row?.count ?? 0;
 }

@@ -31,7 +31,7 @@ export class RegistrySync implements AsyncDisposable {
   readonly #stopping = new AbortController();
   #nap = new AbortController();
   #news = false;
-  #written: readonly OwnReplica[] | undefined;
+  #written: { readonly rowId: string; readonly replicas: readonly OwnReplica[] } | undefined;
   #away = false;
   #loop: Promise<void> = Promise.resolve();
 
@@ -92,9 +92,11 @@ export class RegistrySync implements AsyncDisposable {
       return;
     }
     const replicas = this.#deps.replicas();
-    if (this.#written && sameReplicas(this.#written, replicas)) return;
-    await registry.run((sql) => writeOwnReplicas(sql, rowId, replicas), { signal });
-    this.#written = replicas;
+    // Of another row, when somebody deleted ours.
+    if (this.#written?.rowId === rowId && sameReplicas(this.#written.replicas, replicas)) return;
+    const node = { rowId, incarnation: self.incarnation };
+    const done = await registry.run((sql) => writeOwnReplicas(sql, node, replicas), { signal });
+    this.#written = done ? { rowId, replicas } : undefined;
   }
 
   /** Says that this node is offline, if the database is there to hear it. */

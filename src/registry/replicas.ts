@@ -11,14 +11,19 @@ const PATH_LENGTH_MAX = 500;
 
 /**
  * Makes the rows of one node's replicas equal to what it holds, in one transaction: the node is their only writer.
- * What it no longer holds stays as 'deleted'.
+ * What it no longer holds stays as 'deleted'. False, and nothing is written, when the node's row has gone or is of a newer
+ * incarnation.
  */
 export async function writeOwnReplicas(
   sql: Sql,
-  nodeRowId: string,
+  node: { readonly rowId: string; readonly incarnation: bigint },
   replicas: readonly OwnReplica[],
-): Promise<void> {
-  await transaction(sql, async (tx) => {
+): Promise<boolean> {
+  return await transaction(sql, async (tx) => {
+    // Locked, so that an old process that is still dying and its successor write one after the other.
+    const own = await tx`
+      select 1 from nodes where id = ${node.rowId} and incarnation <= ${node.incarnation} for no key update`;
+    if (own.length === 0) return false;
     const kept: string[] = [];
     // In the order of names, so that two nodes that write the same models never wait for each other in a circle.
     const ordered = replicas.toSorted((a, b) => (a.record.name < b.record.name ? -1 : 1));
@@ -26,12 +31,13 @@ export async function writeOwnReplicas(
       const modelId = await upsertModel(tx, record);
       if (modelId === undefined) continue;
       kept.push(modelId);
-      await upsertReplica(tx, { modelId, nodeRowId, record, state });
+      await upsertReplica(tx, { modelId, nodeRowId: node.rowId, record, state });
     }
     await tx`
       update model_replicas set status = 'deleted'
-      where node_id = ${nodeRowId} and status <> 'deleted' and model_id not in (
+      where node_id = ${node.rowId} and status <> 'deleted' and model_id not in (
         select id::uuid from jsonb_array_elements_text(${tx.json(kept)}) as kept (id))`;
+    return true;
   });
 }
 
