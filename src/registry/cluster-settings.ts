@@ -5,8 +5,6 @@ import { type Sql, transaction } from "./connect.ts";
 const KEYS = "cluster_keys";
 const DENIED = "denied_nodes";
 const KEY_BYTES = 32;
-/** While a key is being replaced, the one before is still valid. */
-const KEYS_MAX = 2;
 
 /** The keys that admit peers, the current one first (base64url). The first node to ask makes the first key. */
 export async function clusterKeys(sql: Sql): Promise<readonly string[]> {
@@ -22,15 +20,11 @@ export async function clusterKeys(sql: Sql): Promise<readonly string[]> {
 /** Puts a new key in front; the one before stays valid until the next rotation. Returns both. */
 export async function rotateClusterKey(sql: Sql): Promise<readonly string[]> {
   const fresh = randomBytes(KEY_BYTES).toString("base64url");
-  return await transaction(sql, async (tx) => {
-    const [row] = await tx<{ value: string[] }[]>`
-      select value from cluster_settings where name = ${KEYS} for update`;
-    const keys = [fresh, ...(row?.value ?? [])].slice(0, KEYS_MAX);
-    await tx`
-      insert into cluster_settings (name, value) values (${KEYS}, ${tx.json(keys)})
-      on conflict (name) do update set value = excluded.value`;
-    return keys;
-  });
+  const [row] = await sql<{ value: string[] }[]>`
+    insert into cluster_settings (name, value) values (${KEYS}, ${sql.json([fresh])})
+    on conflict (name) do update set value = excluded.value || coalesce(cluster_settings.value -> 0, '[]')
+    returning value`;
+  return row?.value ?? [fresh];
 }
 
 /** Peer ids that are shut out, whatever key they have. */

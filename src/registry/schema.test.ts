@@ -105,7 +105,9 @@ onEachPostgres((t, server) => {
       const [row] = await sql.unsafe(`select updated_at > created_at as moved from ${table}`);
       t.match(row, { moved: true }, table);
     }
-    const columns = await sql`select table_name from information_schema.columns
+    const columns = await sql<
+      { table_name: string }[]
+    >`select table_name from information_schema.columns
       where table_schema = 'public' and column_name = 'updated_at'`;
     t.same(columns.map((row) => row.table_name).sort(), Object.keys(inserts).sort());
   });
