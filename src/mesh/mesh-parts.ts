@@ -1,4 +1,5 @@
 import type { Multiaddr } from "@multiformats/multiaddr";
+import type { Clock } from "../core/clock.ts";
 import { type NodeId, parseNodeId } from "../core/node-id.ts";
 import type { NodeChange } from "../core/ports.ts";
 import { configuredAddress, peerIdOf } from "./addresses.ts";
@@ -22,6 +23,7 @@ import { Replicas } from "./replicas.ts";
 
 /** The boot number is the upper half of an incarnation, and of a replica list's version. */
 const BOOT_SHIFT = 32n;
+const ADDRESSES_AGE_MAX_MS = 1_000;
 
 /** What a mesh is made of. */
 export interface MeshParts {
@@ -100,7 +102,8 @@ function wire(
     { version: boot << BOOT_SHIFT },
     { self: identity.nodeId, random },
   );
-  const self = () => ownRecord(deps, libp2p, membership, table);
+  const addresses = addressesOf(libp2p, clock);
+  const self = () => ownRecord(deps, addresses(), membership, table);
   const view = new LiveView({
     clock,
     self,
@@ -171,7 +174,7 @@ function wire(
 /** What we say of ourselves, now. */
 function ownRecord(
   { identity, report }: MeshDeps,
-  libp2p: MeshLibp2p,
+  multiaddrs: readonly string[],
   membership: Membership,
   table: ReplicaTable,
 ) {
@@ -179,8 +182,22 @@ function ownRecord(
     node: identity.nodeId,
     incarnation: membership.incarnation,
     report: report(),
-    multiaddrs: libp2p.getMultiaddrs().map(String),
+    multiaddrs,
     replicaVersion: table.version,
+  };
+}
+
+/** Every request asks who we are, and libp2p looks through all interfaces for it: so at most once a second. */
+function addressesOf(libp2p: MeshLibp2p, clock: Clock): () => readonly string[] {
+  let known: readonly string[] = [];
+  let knownMs = 0;
+  return () => {
+    const nowMs = clock.nowMs();
+    if (known.length === 0 || nowMs - knownMs > ADDRESSES_AGE_MAX_MS) {
+      known = libp2p.getMultiaddrs().map(String);
+      knownMs = nowMs;
+    }
+    return known;
   };
 }
 

@@ -4,7 +4,7 @@ import type { EngineStatus } from "../core/inference.ts";
 import type { NodeReport, NodeState } from "../core/node-view.ts";
 import { VERSION } from "./version.ts";
 
-const DISK_INTERVAL_MS = 10_000;
+const SAMPLE_INTERVAL_MS = 2_000;
 
 export interface SelfReportOptions {
   readonly name: string;
@@ -27,6 +27,7 @@ export class SelfReport implements AsyncDisposable {
   readonly #deps: SelfReportDeps;
   readonly #stopping = new AbortController();
   #freeDiskBytes = 0;
+  #freeMemoryBytes = 0;
   #sampling = Promise.resolve();
 
   private constructor(options: SelfReportOptions, deps: SelfReportDeps) {
@@ -36,7 +37,7 @@ export class SelfReport implements AsyncDisposable {
 
   static async open(options: SelfReportOptions, deps: SelfReportDeps): Promise<SelfReport> {
     const report = new SelfReport(options, deps);
-    await report.#sampleDisk();
+    await report.#sample();
     report.#sampling = report.#sampleLoop();
     return report;
   }
@@ -52,13 +53,14 @@ export class SelfReport implements AsyncDisposable {
       state: this.state,
       load: { running, queued, slots },
       loaded,
-      freeMemoryBytes: process.availableMemory(),
+      freeMemoryBytes: this.#freeMemoryBytes,
       freeDiskBytes: this.#freeDiskBytes,
       apiUrl: this.apiUrl,
     };
   }
 
-  async #sampleDisk(): Promise<void> {
+  async #sample(): Promise<void> {
+    this.#freeMemoryBytes = process.availableMemory();
     const { bavail, bsize } = await statfs(this.#options.modelsDir);
     this.#freeDiskBytes = bavail * bsize;
   }
@@ -66,9 +68,9 @@ export class SelfReport implements AsyncDisposable {
   async #sampleLoop(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      await this.#deps.clock.sleep(DISK_INTERVAL_MS, signal).catch(() => {});
+      await this.#deps.clock.sleep(SAMPLE_INTERVAL_MS, signal).catch(() => {});
       // A folder that cannot be asked for a moment keeps its last figure: it is for placement, not for safety.
-      await this.#sampleDisk().catch(() => {});
+      await this.#sample().catch(() => {});
     }
   }
 

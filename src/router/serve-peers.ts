@@ -59,7 +59,7 @@ async function* answer(
     case "generate": {
       const body = parseBody(generateSchema, call.value.requestJson);
       const events = engine.generate({ requestId, model, ...body }, o);
-      for await (const batch of batches(events)) yield eventsReply(batch);
+      for await (const batch of batches(withoutLoneStart(events))) yield eventsReply(batch);
       return;
     }
     case "embed": {
@@ -96,6 +96,27 @@ async function* answer(
     case undefined:
       throw new InferenceError("UNSUPPORTED", "the peer asks for what this version cannot do");
   }
+}
+
+/**
+ * The caller does nothing with a start before the first text has come, and it expects that as soon as it has asked: so the
+ * two share one message. After a wait in the queue the start goes by itself, because it ends the caller's patience for that.
+ */
+async function* withoutLoneStart(
+  events: AsyncIterable<GenerateEvent>,
+): AsyncIterable<GenerateEvent> {
+  let isFirst = true;
+  let held: GenerateEvent | undefined;
+  for await (const event of events) {
+    if (isFirst && event.type === "started") held = event;
+    else {
+      if (held) yield held;
+      held = undefined;
+      yield event;
+    }
+    isFirst = false;
+  }
+  if (held) yield held;
 }
 
 function eventsReply(events: readonly GenerateEvent[]): Reply {

@@ -15,12 +15,12 @@ export async function* watched(
   const stalled = new AbortController();
   const both = AbortSignal.any([signal, stalled.signal]);
   const iterator = engine.generate(request, { signal: both })[Symbol.asyncIterator]();
+  using patience = new Patience(clock, (error) => stalled.abort(error));
   let phase: Phase = "first token";
   try {
     for (;;) {
       const askedMs = clock.nowMs();
-      const limitMs = watchdog.limitMs(request.model, phase);
-      const result = await within(iterator.next(), limitMs, clock, stalled);
+      const result = await patience.wait(iterator.next(), watchdog.limitMs(request.model, phase));
       if (result.done) return;
       const event = result.value;
       if (event.type === "text" && phase !== "waiting") {
@@ -30,36 +30,74 @@ export async function* watched(
       yield event;
     }
   } finally {
-    stalled.abort();
+    stalled.abort(LEFT);
     // The abort ends a step that is under way; nobody waits for a source that does not heed it.
     void iterator.return?.()?.then(undefined, () => {});
   }
 }
+
+/** Made once: an error's stack costs more than the rest of an event's way. */
+const LEFT = new InferenceError("CANCELLED", "nobody reads this answer any more");
 
 function phaseAfter(event: GenerateEvent): Phase {
   if (event.type === "queued" || event.type === "loading") return "waiting";
   return event.type === "text" ? "next token" : "first token";
 }
 
-async function within<T>(
-  step: Promise<T>,
-  limitMs: number,
-  clock: Clock,
-  stalled: AbortController,
-): Promise<T> {
-  const timer = new AbortController();
-  const late = clock.sleep(limitMs, timer.signal).then(() => {
-    const seconds = (limitMs / 1_000).toFixed(1);
-    throw new InferenceError("STALLED", `the node said nothing for ${seconds} s`);
-  });
-  late.catch(() => {}); // When the step was in time, its timer's abort is nobody's error.
-  step.catch(() => {}); // When it was not, what becomes of the step is nobody's either.
-  try {
-    return await Promise.race([step, late]);
-  } catch (error) {
-    if (error instanceof InferenceError && error.code === "STALLED") stalled.abort(error);
-    throw error;
-  } finally {
-    timer.abort();
+/** The deadline is looked at as often, at least, so that it may also come nearer. Shorter than every limit. */
+const LOOK_INTERVAL_MS = 1_000;
+
+/** One alarm for all steps of an answer: setting and clearing one for each would cost more than all the rest. */
+class Patience implements Disposable {
+  readonly #clock: Clock;
+  readonly #onStall: (error: InferenceError) => void;
+  readonly #over = new AbortController();
+  #deadlineMs = Number.POSITIVE_INFINITY;
+  #limitMs = 0;
+  #watching: Promise<void> | undefined;
+  #giveUp: (error: InferenceError) => void = () => {};
+
+  constructor(clock: Clock, onStall: (error: InferenceError) => void) {
+    this.#clock = clock;
+    this.#onStall = onStall;
+  }
+
+  /** What the step comes to, or STALLED when that takes longer; what becomes of it then is nobody's. */
+  wait<T>(step: Promise<T>, limitMs: number): Promise<T> {
+    this.#limitMs = limitMs;
+    this.#deadlineMs = this.#clock.nowMs() + limitMs;
+    this.#watching ??= this.#watch().catch(() => {}); // Its sleep ends with the answer.
+    return new Promise((resolve, reject) => {
+      this.#giveUp = reject;
+      const done = (): void => {
+        this.#deadlineMs = Number.POSITIVE_INFINITY;
+      };
+      step.then(
+        (value) => {
+          done();
+          resolve(value);
+        },
+        (error) => {
+          done();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  async #watch(): Promise<void> {
+    for (;;) {
+      const leftMs = this.#deadlineMs - this.#clock.nowMs();
+      if (leftMs <= 0) break;
+      await this.#clock.sleep(Math.min(leftMs, LOOK_INTERVAL_MS), this.#over.signal);
+    }
+    const seconds = (this.#limitMs / 1_000).toFixed(1);
+    const error = new InferenceError("STALLED", `the node said nothing for ${seconds} s`);
+    this.#onStall(error);
+    this.#giveUp(error);
+  }
+
+  [Symbol.dispose](): void {
+    this.#over.abort(LEFT);
   }
 }
