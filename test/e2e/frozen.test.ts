@@ -24,7 +24,9 @@ t.test("a frozen holder is worse than a dead one, and costs no request either", 
     frozen.ready(),
     cluster.start("c").ready(),
   ]);
+  const nodes = `${c.apiUrl}/api/cluster/nodes`;
   const replicas = `${c.apiUrl}/api/cluster/replicas`;
+  for (const { nodeId } of [a, b]) await until(nodes, (body) => healthOf(body, nodeId) === "alive");
   await until(replicas, (body) => (body["replicas"] as unknown[]).length === 2);
   const wave = () =>
     Promise.all(Array.from({ length: 12 }, () => call(`${c.apiUrl}/api/chat`, QUESTION)));
@@ -38,7 +40,6 @@ t.test("a frozen holder is worse than a dead one, and costs no request either", 
     t.equal(answer.status, 200, answer.text);
     t.equal(JSON.parse(answer.text).message?.content, "The capital of Norway is Oslo.");
   }
-  const nodes = `${c.apiUrl}/api/cluster/nodes`;
   await until(nodes, (body) => healthOf(body, b.nodeId) === "failed");
   const alone = await call(`${c.apiUrl}/api/chat`, QUESTION);
   t.equal(alone.headers["x-ollamamax-node"], a.nodeId, "requests go to the other one");
