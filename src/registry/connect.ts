@@ -1,3 +1,4 @@
+import net from "node:net";
 import postgres from "postgres";
 import { isAway } from "./errors.ts";
 import type { PoolOptions } from "./options.ts";
@@ -11,15 +12,18 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 /** postgres.js waits this long before it dials again; its own default grows until a node takes minutes to come back. */
 const REDIAL_SECONDS = 0.2;
 
+const socketsOf = new WeakMap<Sql, ReadonlySet<net.Socket>>();
+
 /** A pool; nothing connects before the first statement. */
 export function connect(options: PoolOptions): Sql {
-  return postgres({
+  const sockets = new Set<net.Socket>();
+  const settings = {
     host: options.host,
     port: options.port,
     database: options.database,
     username: options.user,
     ...(options.password === undefined ? {} : { password: options.password }),
-    ssl: options.sslMode === "disable" ? false : options.sslMode,
+    ssl: options.sslMode === "disable" ? (false as const) : options.sslMode,
     max: options.connectionsMax,
     idle_timeout: options.idleTimeoutMs / 1_000,
     max_lifetime: options.lifetimeMaxMs / 1_000,
@@ -34,7 +38,34 @@ export function connect(options: PoolOptions): Sql {
     // server dies: it would end the process. So arrays travel as JSON.
     fetch_types: false,
     onnotice: () => {},
+    socket: () => openSocket(options, sockets),
+  };
+  const sql: Sql = postgres(settings);
+  socketsOf.set(sql, sockets);
+  return sql;
+}
+
+/** The driver writes at once, and the socket keeps that until it is connected. */
+function openSocket({ host, port }: PoolOptions, sockets: Set<net.Socket>): net.Socket {
+  const socket = net.connect({ host, port });
+  sockets.add(socket);
+  socket.once("close", () => sockets.delete(socket));
+  // Of a server that hangs up before it has said anything the driver tells nobody: it dials again for ever.
+  socket.once("end", () => {
+    const hungUp = new Error(`the server at ${host}:${port} has closed the connection`);
+    socket.destroy(Object.assign(hungUp, { code: "CONNECTION_CLOSED" }));
   });
+  // From it the driver takes the name that a certificate must be for.
+  return Object.assign(socket, { host, port });
+}
+
+/**
+ * Ends the connections, those in use when the time is over. The driver only says goodbye to the server; one that does not
+ * answer would keep this process alive.
+ */
+export async function disconnect(sql: Sql, graceMs = 0): Promise<void> {
+  await sql.end({ timeout: graceMs / 1_000 });
+  for (const socket of socketsOf.get(sql) ?? []) socket.destroy();
 }
 
 /**

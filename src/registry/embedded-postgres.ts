@@ -4,7 +4,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
-import { connect } from "./connect.ts";
+import { connect, disconnect } from "./connect.ts";
 import { databaseAccount, requireReach } from "./embedded/account.ts";
 import { type Binaries, postgresBinaries } from "./embedded/binaries.ts";
 import { choosePort } from "./embedded/port.ts";
@@ -115,6 +115,6 @@ async function createDatabase(address: EmbeddedPostgres["address"]): Promise<voi
     const rows = await sql`select 1 from pg_database where datname = ${address.database}`;
     if (rows.length === 0) await sql`create database ${sql(address.database)}`;
   } finally {
-    await sql.end({ timeout: 1 });
+    await disconnect(sql, 1_000);
   }
 }

@@ -1,10 +1,12 @@
-import { AppError } from "../core/errors.ts";
+import { AppError, messageOf } from "../core/errors.ts";
 
 /** Each message is one sentence with the cause and the next step; no password is in any. */
 export type RegistryErrorCode =
   | "DB_UNREACHABLE"
   | "DB_AUTH_FAILED"
   | "DB_MISSING"
+  | "DB_FORBIDDEN"
+  | "DB_TLS_FAILED"
   | "DB_TOO_OLD"
   | "SCHEMA_NEWER"
   | "SCHEMA_EDITED"
@@ -26,6 +28,8 @@ const AWAY = new Set([
   ...["CONNECT_TIMEOUT", "CONNECTION_CLOSED", "CONNECTION_DESTROYED"],
   ...["57P01", "57P02", "08006", ...NOT_NOW],
 ]);
+/** Node's codes of a certificate that does not hold (nodejs.org/api/tls.html, X509 certificate error codes). */
+const CERTIFICATE = /CERT|^ERR_TLS_|^UNABLE_TO_|^HOSTNAME_MISMATCH$/;
 const AUTH_FAILED = new Set(["28P01", "28000"]);
 
 export interface DatabaseName {
@@ -39,6 +43,20 @@ export interface DatabaseName {
 export function toRegistryError(error: unknown, db: DatabaseName): unknown {
   const code = codeOf(error);
   const server = `${db.host}:${db.port}`;
+  if (NOT_NOW.includes(code)) {
+    return new RegistryError(
+      "DB_UNREACHABLE",
+      `the database at ${server} takes no connection now (${code}): wait until it has started, or raise its max_connections`,
+      { cause: error },
+    );
+  }
+  if (messageOf(error).includes("before secure TLS connection")) {
+    return new RegistryError(
+      "DB_UNREACHABLE",
+      `the database at ${server} broke off when it was asked for TLS: turn on ssl in the server, or set OLLAMA_DB_SSL_MODE=prefer`,
+      { cause: error },
+    );
+  }
   if (AWAY.has(code)) {
     return new RegistryError(
       "DB_UNREACHABLE",
@@ -57,6 +75,20 @@ export function toRegistryError(error: unknown, db: DatabaseName): unknown {
     return new RegistryError(
       "DB_MISSING",
       `the server at ${server} has no database ${db.database}: create it, or correct OLLAMA_DB_NAME`,
+      { cause: error },
+    );
+  }
+  if (code === "42501") {
+    return new RegistryError(
+      "DB_FORBIDDEN",
+      `user ${db.user} may not do in database ${db.database} what is needed (${messageOf(error)}): make it the database's owner, or correct OLLAMA_DB_USER`,
+      { cause: error },
+    );
+  }
+  if (CERTIFICATE.test(code)) {
+    return new RegistryError(
+      "DB_TLS_FAILED",
+      `the certificate of the database at ${server} was refused (${code}): give the server one for that name, name its authority in NODE_EXTRA_CA_CERTS, or set OLLAMA_DB_SSL_MODE=require`,
       { cause: error },
     );
   }

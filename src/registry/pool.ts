@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Waiting } from "../core/ports.ts";
-import { connect, type Sql } from "./connect.ts";
+import { connect, disconnect, type Sql } from "./connect.ts";
 import { isLost, RegistryError, toRegistryError } from "./errors.ts";
 import type { PoolOptions } from "./options.ts";
 
@@ -26,6 +26,7 @@ export class Pool implements Database, AsyncDisposable {
   readonly #clock: Clock;
   readonly #givenUp = new Set<Promise<void>>();
   #sql: Sql;
+  #running = 0;
 
   constructor(options: PoolOptions, { clock }: { readonly clock: Clock }) {
     this.#options = options;
@@ -41,12 +42,15 @@ export class Pool implements Database, AsyncDisposable {
   async run<T>(action: (sql: Sql) => PromiseLike<T>, o?: Waiting): Promise<T> {
     o?.signal.throwIfAborted();
     const sql = this.#sql;
+    this.#running++;
     try {
       return await this.#answered(action(sql), o?.signal);
     } catch (error) {
       if (o?.signal.aborted) throw o.signal.reason;
       if (isLost(error)) this.#giveUp(sql);
       throw toRegistryError(error, this.#options);
+    } finally {
+      this.#running--;
     }
   }
 
@@ -71,12 +75,13 @@ export class Pool implements Database, AsyncDisposable {
   #giveUp(lost: Sql): void {
     if (lost !== this.#sql) return;
     this.#sql = connect(this.#options);
-    const ended = lost.end({ timeout: 0 }).finally(() => this.#givenUp.delete(ended));
+    const ended = disconnect(lost).finally(() => this.#givenUp.delete(ended));
     this.#givenUp.add(ended);
   }
 
+  /** Waits a while for statements that somebody waits for. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#sql.end({ timeout: CLOSE_MS / 1_000 });
+    await disconnect(this.#sql, this.#running > 0 ? CLOSE_MS : 0);
     await Promise.all(this.#givenUp);
   }
 }

@@ -5,7 +5,7 @@ import type { Waiting } from "../core/ports.ts";
 import type { Random } from "../core/random.ts";
 import { retry } from "../core/retry.ts";
 import { clusterKeys, deniedNodes } from "./cluster-settings.ts";
-import { connect, type Sql } from "./connect.ts";
+import { connect, disconnect, type Sql } from "./connect.ts";
 import { isAway, RegistryError, toRegistryError } from "./errors.ts";
 import { Leases } from "./leases.ts";
 import { checkSchema, migrate } from "./migrate.ts";
@@ -91,7 +91,7 @@ export class Registry implements Database, AsyncDisposable {
   /** On a connection of its own: another node may be migrating for longer than a statement may usually take. */
   async #prepare(): Promise<void> {
     const sql = connect({ ...this.#options, connectionsMax: 1, statementTimeoutMs: 0 });
-    const end = (): Promise<void> => sql.end({ timeout: 0 });
+    const end = (): Promise<void> => disconnect(sql);
     this.#closing.signal.addEventListener("abort", end, { once: true });
     try {
       if (this.#options.migrate) {
