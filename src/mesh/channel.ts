@@ -1,9 +1,12 @@
 import type { Stream } from "@libp2p/interface";
+import { afterThisTurn } from "../core/after-this-turn.ts";
 import { END, END_FRAME, encodeFrame, type Frame, FrameReader } from "./frames.ts";
 
 /** Reading pauses above it, so that a peer which sends faster than we take is slowed by its window. */
 const INBOX_BYTES_HIGH = 2 * 1_024 ** 2;
 const INBOX_BYTES_LOW = INBOX_BYTES_HIGH / 2;
+/** A message and the end after it are one frame of the multiplexer; what is longer is not copied for that. */
+const JOINED_BYTES_MAX = 32 * 1_024;
 /** What a frame takes beside its bytes, so that empty ones count too. */
 const FRAME_COST_BYTES = 64;
 
@@ -19,6 +22,8 @@ export class Channel {
   readonly #inbox: Frame[] = [];
   #inboxBytes = 0;
   #endsInInbox = 0;
+  #outbox: Uint8Array[] = [];
+  #outboxBytes = 0;
   #paused = false;
   #failure: Error | undefined;
   /** Told when a frame has come, the stream has drained, or it has broken. */
@@ -68,16 +73,18 @@ export class Channel {
     return frame;
   }
 
+  /** What is written in one turn of the event loop goes out together. */
   write(message: Uint8Array): void {
-    for (const piece of encodeFrame(message)) this.#stream.send(piece);
+    for (const piece of encodeFrame(message)) this.#put(piece);
   }
 
   writeEnd(): void {
-    this.#stream.send(END_FRAME);
+    this.#put(END_FRAME);
   }
 
   /** Between exchanges, when nobody needs the stream any more. */
   close(): void {
+    this.#flush();
     this.#stream.close().catch((error: Error) => this.#stream.abort(error));
     this.#fail(new Error("the stream was closed"));
   }
@@ -89,6 +96,30 @@ export class Channel {
     this.#inbox.length = 0;
     this.#inboxBytes = 0;
     this.#endsInInbox = 0;
+    this.#outbox = [];
+    this.#outboxBytes = 0;
+  }
+
+  #put(piece: Uint8Array): void {
+    if (this.#outbox.length === 0) afterThisTurn(() => this.#flush());
+    this.#outbox.push(piece);
+    this.#outboxBytes += piece.length;
+    if (this.#outboxBytes > JOINED_BYTES_MAX) this.#flush();
+  }
+
+  #flush(): void {
+    const pieces = this.#outbox;
+    if (pieces.length === 0) return;
+    const isJoined = this.#outboxBytes <= JOINED_BYTES_MAX;
+    this.#outbox = [];
+    this.#outboxBytes = 0;
+    if (this.#failure) return;
+    try {
+      if (isJoined) this.#stream.send(Buffer.concat(pieces));
+      else for (const piece of pieces) this.#stream.send(piece);
+    } catch (error) {
+      this.reset(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   #onData(data: Iterable<Uint8Array> | Uint8Array): void {

@@ -1,4 +1,5 @@
 import type { MessageStream } from "@libp2p/interface";
+import { afterThisTurn } from "../core/after-this-turn.ts";
 
 type Sent = Parameters<MessageStream["send"]>[0];
 
@@ -64,8 +65,7 @@ export function joinWrites(raw: MessageStream, secured: MessageStream): void {
     if (queuedBytes > JOINED_BYTES_MAX) flush();
     else if (!isScheduled) {
       isScheduled = true;
-      // After all that is ready to run: a tick that is asked for in a microtask comes when no microtask is left.
-      queueMicrotask(() => process.nextTick(flush));
+      afterThisTurn(flush);
     }
     return accepts;
   };

@@ -1,3 +1,5 @@
+import { afterThisTurn } from "../core/after-this-turn.ts";
+
 /** One message holds at most this many events, so that a reader who is behind gets them in portions. */
 const BATCH_MAX = 64;
 
@@ -26,7 +28,7 @@ export async function* batches<T>(values: AsyncIterable<T>): AsyncIterable<reado
         batch.push(inFlight.result.value);
         delete inFlight.result;
         pending = ask();
-        await Promise.race([pending, nextTurn()]);
+        await Promise.race([pending, nothingReady()]);
       }
       if (batch.length > 0) yield batch;
       if (inFlight.error) throw inFlight.error.reason;
@@ -38,6 +40,7 @@ export async function* batches<T>(values: AsyncIterable<T>): AsyncIterable<reado
   }
 }
 
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/** When all that is ready has come. */
+function nothingReady(): Promise<void> {
+  return new Promise((resolve) => afterThisTurn(resolve));
 }

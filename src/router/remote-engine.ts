@@ -50,18 +50,19 @@ export class RemoteEngine implements Engine {
     const requestJson = encodeGenerateBody(request);
     const call = { case: "generate", value: { requestJson } } as const;
     await using stream = await this.#send({ requestId, model, call }, o);
-    let ended = false;
     for (;;) {
       const reply = await this.#receive(stream, o);
       if (reply === undefined) {
-        if (ended) return;
         throw broken("the peer closed the stream before its answer was complete");
       }
       if (reply.case !== "events") throw unexpected(reply);
       for (const message of reply.value.events) {
         const event = fromEventMessage(message);
-        ended = event.type === "end";
+        // The stream's end travels with the answer's, and frees the stream for the next exchange: nobody reads on for it.
+        const isLast = event.type === "end";
+        if (isLast) await this.#receive(stream, o);
         yield event;
+        if (isLast) return;
       }
     }
   }

@@ -99,6 +99,7 @@ function conversationNode(
   peers: readonly Candidate[],
   key: { readonly model: ManifestDigest; readonly prefix: string },
 ): Candidate | undefined {
+  if (peers.length <= 1) return peers[0];
   const total = peers.reduce((sum, peer) => sum + peer.requests, 0) + 1;
   const slots = peers.reduce((sum, peer) => sum + peer.slots, 0);
   // Highest random weight (Thaler and Ravishankar 1998) is the ring here: the same properties for a handful of nodes, and

@@ -16,7 +16,10 @@ export interface ServePeersDeps {
   readonly log: Logger;
 }
 
-type Reply = Parameters<typeof encodeReply>[0];
+interface Part {
+  readonly message: Parameters<typeof encodeReply>[0];
+  readonly isLast: boolean;
+}
 
 /** Answers peers' requests from this node's engine until disposed. The peer's reset stops the model. */
 export function servePeers(deps: ServePeersDeps): Disposable {
@@ -28,8 +31,10 @@ async function serve(stream: PeerStream, deps: ServePeersDeps): Promise<void> {
   try {
     const bytes = await stream.receive(o);
     if (bytes === null) return;
-    for await (const reply of answer(decodeRequest(bytes), deps, o)) {
-      await stream.send(encodeReply(reply), o);
+    for await (const { message, isLast } of answer(decodeRequest(bytes), deps, o)) {
+      await stream.send(encodeReply(message), o);
+      // Before the engine tidies up, so that both travel together: the caller waits for the end to use the stream again.
+      if (isLast) await stream.end(o);
     }
     await stream.end(o);
     await stream.receive(o);
@@ -47,7 +52,7 @@ async function* answer(
   request: InferenceRequest,
   { engine, models }: ServePeersDeps,
   { signal }: Waiting,
-): AsyncIterable<Reply> {
+): AsyncIterable<Part> {
   const { requestId, call } = request;
   const model = parseManifestDigest(request.model);
   if (!model) throw new InferenceError("INVALID_REQUEST", "the peer sent no manifest digest");
@@ -59,7 +64,7 @@ async function* answer(
     case "generate": {
       const body = parseBody(generateSchema, call.value.requestJson);
       const events = engine.generate({ requestId, model, ...body }, o);
-      for await (const batch of batches(withoutLoneStart(events))) yield eventsReply(batch);
+      for await (const batch of batches(withoutLoneStart(events))) yield eventsPart(batch);
       return;
     }
     case "embed": {
@@ -73,24 +78,24 @@ async function* answer(
         promptTokens,
         loadMs,
       };
-      yield { reply: { case: "embeddings", value } };
+      yield last({ reply: { case: "embeddings", value } });
       return;
     }
     case "load": {
       const runner = parseBody(runnerSchema, call.value.runnerJson);
       const value = await engine.load({ requestId, model, runner, ...keepAliveOf(call.value) }, o);
-      yield { reply: { case: "loaded", value } };
+      yield last({ reply: { case: "loaded", value } });
       return;
     }
     case "unload":
       await engine.unload(model, o);
-      yield { reply: { case: "unloaded", value: {} } };
+      yield last({ reply: { case: "unloaded", value: {} } });
       return;
     case "show": {
       const description = await models.describe(model, { verbose: call.value.verbose }, o);
       if (!description) throw new InferenceError("MODEL_NOT_HERE", `model ${model} is not here`);
       const descriptionJson = Buffer.from(JSON.stringify(description));
-      yield { reply: { case: "description", value: { descriptionJson } } };
+      yield last({ reply: { case: "description", value: { descriptionJson } } });
       return;
     }
     case undefined:
@@ -119,8 +124,13 @@ async function* withoutLoneStart(
   if (held) yield held;
 }
 
-function eventsReply(events: readonly GenerateEvent[]): Reply {
-  return { reply: { case: "events", value: { events: events.map(toEventMessage) } } };
+function last(message: Part["message"]): Part {
+  return { message, isLast: true };
+}
+
+function eventsPart(events: readonly GenerateEvent[]): Part {
+  const value = { events: events.map(toEventMessage) };
+  return { message: { reply: { case: "events", value } }, isLast: events.at(-1)?.type === "end" };
 }
 
 function keepAliveOf({ keepAliveMs }: { readonly keepAliveMs?: number | undefined }) {
