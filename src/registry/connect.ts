@@ -47,14 +47,17 @@ export function connect(options: PoolOptions): Sql {
 
 /** The driver writes at once, and the socket keeps that until it is connected. */
 function openSocket({ host, port }: PoolOptions, sockets: Set<net.Socket>): net.Socket {
+  for (const old of sockets) if (old.destroyed) sockets.delete(old);
   const socket = net.connect({ host, port });
   sockets.add(socket);
-  socket.once("close", () => sockets.delete(socket));
+  const lost = (): Error =>
+    Object.assign(new Error(`the connection to ${host}:${port} was closed`), {
+      code: "CONNECTION_CLOSED",
+    });
   // Of a server that hangs up before it has said anything the driver tells nobody: it dials again for ever.
-  socket.once("end", () => {
-    const hungUp = new Error(`the server at ${host}:${port} has closed the connection`);
-    socket.destroy(Object.assign(hungUp, { code: "CONNECTION_CLOSED" }));
-  });
+  socket.once("end", () => socket.destroy(lost()));
+  // A statement written between an error and the close that follows is one that the driver forgets: tell it again.
+  socket.once("close", (hadError) => hadError && socket.emit("error", lost()));
   // From it the driver takes the name that a certificate must be for.
   return Object.assign(socket, { host, port });
 }

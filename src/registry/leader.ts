@@ -63,11 +63,11 @@ export class Leader implements AsyncDisposable {
     const holder = storable(view.self().name, HOLDER_LENGTH_MAX);
     const options = { holder, ttlMs: LEASE_TTL_MS };
     for await (const term of registry.leases.hold(LEASE, options, this.#stopping)) {
-      log.info({ token: String(term.token) }, "leading");
+      log.info({ term: String(term.token) }, "leading");
       this.#leading = term.token;
       await this.#lead(term);
       this.#leading = undefined;
-      log.info({ token: String(term.token) }, "no longer leading");
+      log.info({ term: String(term.token) }, "no longer leading");
     }
   }
 

@@ -109,6 +109,29 @@ else
       },
     );
 
+    t.test("a statement sent while its connection breaks is never forgotten", async (t) => {
+      const options = await server.database();
+      await using door = await Door.open(options.port);
+      // Its time stands still: only the broken connection itself can end the waiting.
+      await using pool = new Pool({ ...options, port: door.port }, { clock: new ManualClock() });
+      for (let round = 0; round < 60; round++) {
+        await pool.run((sql) => sql`select 1`).catch(() => {});
+        if (round % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+        door.cut(round % 2 ? "reset" : "close");
+        for (let turns = 0; turns < round % 4; turns++) {
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        await pool
+          .run((sql) => sql`select ${round}::int`)
+          .catch((error: unknown) => {
+            if (!isAway(error)) throw error;
+          });
+      }
+      await ping(pool).catch(() => {});
+      await ping(pool);
+      t.pass("each had its answer");
+    });
+
     t.test("a server that stops and starts while it is used", async (t) => {
       const options = await server.database();
       await using pool = new Pool(options, { clock: systemClock });
