@@ -25,7 +25,7 @@ const NOT_NOW = ["57P03", "53300"];
 const AWAY = new Set([
   ...["ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT"],
   ...["EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "EPIPE"],
-  ...["CONNECT_TIMEOUT", "CONNECTION_CLOSED", "CONNECTION_DESTROYED"],
+  ...["CONNECT_TIMEOUT", "CONNECTION_CLOSED", "CONNECTION_DESTROYED", "CONNECTION_ENDED"],
   ...["57P01", "57P02", "08006", ...NOT_NOW],
 ]);
 /** Node's codes of a certificate that does not hold (nodejs.org/api/tls.html, X509 certificate error codes). */

@@ -116,7 +116,7 @@ export class Registry implements Database, AsyncDisposable {
             await this.#prepare();
           } catch (error) {
             // A schema that is not ours will not become ours by asking again often.
-            if (!isAway(error))
+            if (!isAway(error) && !signal.aborted)
               this.#deps.log.error({ problem: messageOf(error) }, "registry refused");
             throw error;
           }
