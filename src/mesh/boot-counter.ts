@@ -24,8 +24,8 @@ export async function nextBoot(
   try {
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
     const bytes = await readStateFile(file, BOOT_BYTES_MAX);
-    const boot = bytes === undefined ? 1 : Number(bytes.toString().trim()) + 1;
-    const isGood = Number.isSafeInteger(boot) && boot > 0 && boot <= BOOT_MAX;
+    const boot = bytes === undefined ? 1 : countIn(bytes.toString()) + 1;
+    const isGood = boot <= BOOT_MAX;
     if (!isGood)
       deps.log.warn({ file }, "the boot counter was unreadable; it goes on from the clock");
     const next = isGood ? boot : Math.floor(deps.clock.wallMs() / 1_000);
@@ -38,4 +38,8 @@ export async function nextBoot(
       { cause },
     );
   }
+}
+
+function countIn(text: string): number {
+  return /^\d+\n?$/.test(text) ? Number(text) : Number.NaN;
 }
