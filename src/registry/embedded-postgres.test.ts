@@ -62,12 +62,21 @@ function tests(): void {
       const folder = databaseFolder(t);
       const first = await openPostgres(folder);
       await leaveMark(first);
-      await using idle = openPool(options(first));
-      await idle.sql`select 1`;
+      await using pool = openPool(options(first));
+      await using looking = openPool(options(first));
+      // A session that does not look up from its work would hold the server's memory for minutes.
+      const busy = pool.sql`select count(*) from generate_series(1, 20000) a, generate_series(1, 20000) b`;
+      const ended = t.rejects(busy, Error);
+      await until(async () => {
+        const rows = await looking.sql`select from pg_stat_activity where query like '%20000%'
+        and state = 'active' and pid <> pg_backend_pid()`;
+        return rows.length > 0;
+      });
       process.kill(first.pid, "SIGKILL");
       await using second = await openPostgres(folder);
       t.ok(await hasMark(second));
       t.notOk(isRunning(first.pid));
+      await ended;
       await first[Symbol.asyncDispose]();
     },
   );

@@ -176,9 +176,7 @@ else
     t.test("its process ends by itself, though the server went silent", async (t) => {
       const options = await server.database();
       await using door = await Door.open(options.port);
-      const child = fork(import.meta.filename, [
-        JSON.stringify({ ...options, port: door.port, connectTimeoutMs: 100 }),
-      ]);
+      const child = fork(import.meta.filename, [JSON.stringify({ ...options, port: door.port })]);
       await said(child, "used");
       door.silence();
       child.send("close");
@@ -214,8 +212,12 @@ async function listen(t: Test, greet: (socket: net.Socket) => void): Promise<num
 }
 
 /** tap writes to its children on the same channel. */
-async function said(child: NodeJS.EventEmitter, word: string): Promise<void> {
-  for (;;) if ((await once(child, "message"))[0] === word) return;
+async function said(speaker: NodeJS.EventEmitter, word: string): Promise<void> {
+  const gone = once(speaker, "exit").then(() => {
+    throw new Error(`ended without a word of ${word}`);
+  });
+  gone.catch(() => {});
+  for (;;) if ((await Promise.race([once(speaker, "message"), gone]))[0] === word) return;
 }
 
 async function usePoolForParent(options: PoolOptions): Promise<void> {

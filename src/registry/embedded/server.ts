@@ -4,6 +4,7 @@ import {
   closeSync,
   existsSync,
   openSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
@@ -97,7 +98,7 @@ export class PostgresServer implements AsyncDisposable {
   ): Promise<PostgresServer> {
     const logFile = `${place.folder}.log`;
     const log = openLog(logFile);
-    const staleStart = pidLines(place.folder)[START_LINE];
+    const stale = pidLines(place.folder);
     const settings = { ...SETTINGS, listen_addresses: place.host, port: String(place.port) };
     const child = spawn(
       place.binaries.postgres,
@@ -121,7 +122,7 @@ export class PostgresServer implements AsyncDisposable {
     }
     const server = new PostgresServer(child, child.pid);
     const deadlineMs = clock.nowMs() + START_MS;
-    while (!isReady(place.folder, child.pid, staleStart)) {
+    while (!isReady(place.folder, child.pid, stale)) {
       if (server.ended) throw startFailed(tailOf(logFile));
       if (clock.nowMs() > deadlineMs) {
         await server[Symbol.asyncDispose]();
@@ -154,12 +155,42 @@ export class PostgresServer implements AsyncDisposable {
 /** Stops a server that a killed run left behind in this folder, so that ours is the only one. */
 export async function stopLeftOver(folder: string, clock: Clock): Promise<void> {
   const pid = postmasterPid(folder);
-  if (pid === undefined || !isPostmasterOf(folder, pid)) return;
-  signalTo(pid, "SIGINT");
-  const impatientMs = clock.nowMs() + STOP_MS;
-  while (isPostmasterOf(folder, pid)) {
-    if (clock.nowMs() > impatientMs) signalTo(pid, "SIGQUIT");
+  if (pid !== undefined && isPostmasterOf(folder, pid)) {
+    signalTo(pid, "SIGINT");
+    const impatientMs = clock.nowMs() + STOP_MS;
+    while (isPostmasterOf(folder, pid)) {
+      if (clock.nowMs() > impatientMs) signalTo(pid, "SIGQUIT");
+      await clock.sleep(POLL_MS, NEVER);
+    }
+  }
+  await stopOrphans(folder, clock);
+}
+
+/** Sessions outlive a postmaster that was killed until their statement is done, and hold the memory that the next one needs. */
+async function stopOrphans(folder: string, clock: Clock): Promise<void> {
+  const deadlineMs = clock.nowMs() + STOP_MS;
+  let orphans = orphansOf(folder);
+  while (orphans.length > 0 && clock.nowMs() < deadlineMs) {
+    for (const pid of orphans) signalTo(pid, "SIGQUIT");
     await clock.sleep(POLL_MS, NEVER);
+    orphans = orphansOf(folder);
+  }
+}
+
+/** Only where there is a /proc. */
+function orphansOf(folder: string): number[] {
+  if (!existsSync("/proc/self/cwd") || !existsSync(folder)) return [];
+  const pids = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+  return pids.filter((pid) => isPostmasterOf(folder, pid) && programOf(pid) === "postgres");
+}
+
+function programOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return undefined; // It has just ended.
   }
 }
 
@@ -181,12 +212,12 @@ export function runningPort(folder: string): number | undefined {
 
 /**
  * A file from before may name the same process: in a container the numbers are the same at every start. The time of the
- * start tells them apart.
+ * start, in seconds, tells them apart.
  */
-function isReady(folder: string, pid: number, staleStart: string | undefined): boolean {
+function isReady(folder: string, pid: number, stale: readonly string[]): boolean {
   const lines = pidLines(folder);
-  const isOurs = Number(lines[PID_LINE]) === pid && lines[START_LINE] !== staleStart;
-  return isOurs && lines[STATUS_LINE]?.trim() === "ready";
+  const isStale = [PID_LINE, START_LINE].every((line) => lines[line] === stale[line]);
+  return Number(lines[PID_LINE]) === pid && !isStale && lines[STATUS_LINE]?.trim() === "ready";
 }
 
 function postmasterPid(folder: string): number | undefined {
