@@ -3,7 +3,10 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import type { Random } from "../core/random.ts";
+import { backoffMs } from "../core/retry.ts";
 import { connect, disconnect } from "./connect.ts";
 import { databaseAccount, requireReach } from "./embedded/account.ts";
 import { type Binaries, postgresBinaries } from "./embedded/binaries.ts";
@@ -24,10 +27,18 @@ const DATABASE = "ollamamax";
 const USER = "ollama_user";
 const PASSWORD_BYTES = 24;
 const PASSWORD_FILE = "postgres-password";
+const RESTART = { firstMs: 500, maxMs: 10_000 };
+
+export interface EmbeddedPostgresDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
 
 /**
  * A real Postgres of our own under `<dataDir>/postgres`, on loopback, with a password that only this user can read. It
- * runs in a session of its own, so that the terminal's Ctrl-C does not reach it before its users have gone.
+ * runs in a session of its own, so that the terminal's Ctrl-C does not reach it before its users have gone. When it dies it
+ * is started again, at the same place; when somebody stops it, it is not.
  */
 export class EmbeddedPostgres implements AsyncDisposable {
   readonly address: {
@@ -37,16 +48,27 @@ export class EmbeddedPostgres implements AsyncDisposable {
     readonly user: string;
     readonly password: string;
   };
-  readonly #server: PostgresServer;
+  readonly #place: Place;
+  readonly #deps: EmbeddedPostgresDeps;
+  readonly #stopping = new AbortController();
+  #server: PostgresServer;
+  #watching: Promise<void> = Promise.resolve();
 
-  private constructor(address: EmbeddedPostgres["address"], server: PostgresServer) {
+  private constructor(
+    address: EmbeddedPostgres["address"],
+    place: Place,
+    server: PostgresServer,
+    deps: EmbeddedPostgresDeps,
+  ) {
     this.address = address;
+    this.#place = place;
     this.#server = server;
+    this.#deps = deps;
   }
 
   static async open(
     options: EmbeddedPostgresOptions,
-    deps: { readonly clock: Clock; readonly log: Logger },
+    deps: EmbeddedPostgresDeps,
   ): Promise<EmbeddedPostgres> {
     const dataDir = path.resolve(options.dataDir);
     await mkdir(dataDir, { recursive: true });
@@ -60,10 +82,8 @@ export class EmbeddedPostgres implements AsyncDisposable {
     if (!existsSync(path.join(folder, "PG_VERSION"))) {
       await initialise({ binaries, folder, account, user: USER, password });
     }
-    const server = await PostgresServer.start(
-      { binaries, folder, account, host: HOST, port },
-      deps,
-    );
+    const place = { binaries, folder, account, host: HOST, port };
+    const server = await PostgresServer.start(place, deps);
     const address = { host: HOST, port, database: DATABASE, user: USER, password };
     try {
       await createDatabase(address);
@@ -72,7 +92,9 @@ export class EmbeddedPostgres implements AsyncDisposable {
       throw error;
     }
     deps.log.info({ port, pid: server.pid }, "embedded Postgres runs");
-    return new EmbeddedPostgres(address, server);
+    const postgres = new EmbeddedPostgres(address, place, server, deps);
+    postgres.#watching = postgres.#watch();
+    return postgres;
   }
 
   /** Where the server that runs in this folder is, for a command beside the node; undefined when none runs. */
@@ -90,9 +112,51 @@ export class EmbeddedPostgres implements AsyncDisposable {
 
   /** Ends its connections and waits until it has written everything. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
     await this.#server[Symbol.asyncDispose]();
+    await this.#watching;
+  }
+
+  async #watch(): Promise<void> {
+    const { log } = this.#deps;
+    const { signal } = this.#stopping;
+    for (;;) {
+      const how = await this.#server.exited;
+      if (signal.aborted) return;
+      if (how === "stopped") {
+        log.warn(
+          {},
+          "embedded Postgres was stopped from outside; restart this process to have it again",
+        );
+        return;
+      }
+      log.error({ pid: this.#server.pid }, "embedded Postgres died; it is started again");
+      const restarted = await this.#restart(signal);
+      if (!restarted) return;
+      this.#server = restarted;
+      log.info({ pid: restarted.pid }, "embedded Postgres runs again");
+    }
+  }
+
+  /** Undefined when this is being disposed. */
+  async #restart(signal: AbortSignal): Promise<PostgresServer | undefined> {
+    const { clock, random, log } = this.#deps;
+    for (let attempt = 1; ; attempt++) {
+      await clock.sleep(backoffMs(RESTART, attempt, random), signal).catch(() => {});
+      if (signal.aborted) return undefined;
+      try {
+        await stopLeftOver(this.#place.folder, clock);
+        const server = await PostgresServer.start(this.#place, { clock });
+        if (!signal.aborted) return server;
+        await server[Symbol.asyncDispose]();
+      } catch (error) {
+        log.error({ problem: messageOf(error) }, "embedded Postgres does not start again yet");
+      }
+    }
   }
 }
+
+type Place = Parameters<typeof PostgresServer.start>[0];
 
 async function ownPassword(file: string): Promise<string> {
   if (existsSync(file)) return (await readFile(file, "utf8")).trim();

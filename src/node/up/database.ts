@@ -39,7 +39,7 @@ function given(config: Config, host: string): DatabaseAddress {
 async function embedded(
   config: Config,
   stack: AsyncDisposableStack,
-  deps: { readonly clock: Clock },
+  deps: { readonly clock: Clock; readonly random: Random },
 ): Promise<DatabaseAddress> {
   const postgres = await EmbeddedPostgres.open(
     { dataDir: config.OLLAMA_DATA_DIR, port: config.OLLAMA_DB_PORT },

@@ -84,11 +84,14 @@ export async function initialise(
 /** A running postmaster that this process started. */
 export class PostgresServer implements AsyncDisposable {
   readonly pid: number;
+  /** Resolves when it has ended: "stopped" when somebody asked it to, else "died". */
+  readonly exited: Promise<"stopped" | "died">;
   readonly #child: ChildProcess;
 
   private constructor(child: ChildProcess, pid: number) {
     this.#child = child;
     this.pid = pid;
+    this.exited = once(child, "exit").then(([code]) => (code === 0 ? "stopped" : "died"));
   }
 
   /** Resolves when it accepts connections. */
@@ -143,11 +146,10 @@ export class PostgresServer implements AsyncDisposable {
     const child = this.#child;
     if (this.ended) return;
     child.ref();
-    const exited = once(child, "exit");
     child.kill("SIGINT");
     // SIGQUIT: the postmaster ends its sessions at once, and nothing is lost; a SIGKILL would leave them behind.
     const impatient = setTimeout(() => child.kill("SIGQUIT"), STOP_MS);
-    await exited;
+    await this.exited;
     clearTimeout(impatient);
   }
 }
