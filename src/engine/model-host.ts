@@ -25,6 +25,7 @@ export class ModelHost {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #disposed = new AbortController();
+  readonly #defaultKeepAliveMs: number;
   #keepAliveMs: number;
   #idleSinceMs: number;
   #resident: Resident | undefined;
@@ -39,6 +40,7 @@ export class ModelHost {
   ) {
     this.model = model;
     this.queue = new SlotQueue(options.numParallel);
+    this.#defaultKeepAliveMs = options.keepAliveMs;
     this.#keepAliveMs = options.keepAliveMs;
     this.#clock = deps.clock;
     this.#log = deps.log;
@@ -87,9 +89,13 @@ export class ModelHost {
     };
   }
 
-  /** A request of it begins. Its keep-alive, if it has one, stays in force until another request brings another. */
+  /**
+   * A request of it begins. Its keep-alive, if it has one, stays in force until another request brings another or the model
+   * is unloaded.
+   */
   begin(keepAliveMs: number | undefined): void {
-    this.#keepAliveMs = keepAliveMs ?? this.#keepAliveMs;
+    const isHere = this.#resident !== undefined || this.#loading !== undefined;
+    this.#keepAliveMs = keepAliveMs ?? (isHere ? this.#keepAliveMs : this.#defaultKeepAliveMs);
     this.#expiry?.stop.abort();
     this.#expiry = undefined;
   }

@@ -21,15 +21,21 @@ export function findModel(
   return undefined;
 }
 
-/** Ollama takes these two, at the end of a name, for where the model runs. */
+/** Ollama takes these two, at the end of a name, for where the model runs; the name stands before them. */
 const TWO_SOURCES = /:(local:cloud|cloud:local)$/i;
+const LOCAL_SOURCE = /:local$/i;
+
+/** The name that a client means; undefined when it is none. */
+export function parseWantedName(text: string): ModelName | undefined {
+  return parseModelName(text.replace(LOCAL_SOURCE, ""));
+}
 
 /** For generate and chat: an invalid name is a 400, one that nobody has a 404. */
 export function requireModel(replicas: Pick<ReplicaIndex, "models">, text: string): ModelRecord {
   if (TWO_SOURCES.test(text)) {
     throw new HttpError(400, `use either :local or :cloud, not both: ${JSON.stringify(text)}`);
   }
-  const name = parseModelName(text);
+  const name = parseWantedName(text);
   if (!name) throw new HttpError(400, "invalid model name");
   const record = findModel(replicas, name);
   if (!record) throw new HttpError(404, `model '${text}' not found`);
@@ -41,7 +47,7 @@ export function requireEmbeddingModel(
   replicas: Pick<ReplicaIndex, "models">,
   text: string,
 ): ModelRecord {
-  const name = parseModelName(text);
+  const name = parseWantedName(text);
   if (!name) throw new HttpError(400, "invalid model name");
   const record = findModel(replicas, name);
   if (!record) throw new HttpError(404, `model "${text}" not found, try pulling it first`);

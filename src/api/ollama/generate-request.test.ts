@@ -181,6 +181,21 @@ t.test(
   },
 );
 
+t.test("names find their model in every form", async (t) => {
+  for (const model of [
+    "LLaMA",
+    "llama:latest",
+    "library/llama",
+    "llama:local",
+    "llama:LATEST:Local",
+  ]) {
+    const cluster = fakeCluster({ records: RECORDS });
+    const answer = await post(cluster, { model, prompt: "p", stream: false });
+    t.match(await answer.json(), { model });
+    t.equal(cluster.inference.generated[0]?.model, RECORDS[0]?.manifest, model);
+  }
+});
+
 t.test("keep_alive", async (t) => {
   const rows: readonly (readonly [given: unknown, ms: number | undefined])[] = [
     [undefined, undefined],

@@ -1,12 +1,12 @@
 import type { Context } from "hono";
-import { formatShortName, parseModelName } from "../../core/model-name.ts";
+import { formatShortName } from "../../core/model-name.ts";
 import type { RouteContext } from "../deps.ts";
 import { HttpError } from "../http/http-error.ts";
 import { readJson } from "../http/read-body.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
 import { isRecord } from "../json/decode.ts";
-import { findModel } from "./find-model.ts";
+import { findModel, parseWantedName } from "./find-model.ts";
 
 const SHAPE = {
   name: "ShowRequest",
@@ -28,7 +28,7 @@ export async function show(c: Context<ApiEnv>, context: RouteContext): Promise<R
   const body: Body = await readJson(c.req.raw, context.options.bodyBytesMax, SHAPE);
   const text = body.model || body.name || "";
   if (text === "") throw new HttpError(400, "model is required");
-  const name = parseModelName(text);
+  const name = parseWantedName(text);
   if (!name) throw new HttpError(400, "invalid model name");
   const record = findModel(context.replicas, name);
   if (!record) throw new HttpError(404, `model '${formatShortName(name)}' not found`);
