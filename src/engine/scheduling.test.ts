@@ -84,6 +84,7 @@ t.test("keep-alive: the last request's stays in force, the timer starts when idl
   t.same(tested.engine.status().loaded, [], "0 unloads after the request");
   await collect(tested, {});
   t.equal(loaded()?.expiresInMs, 1_000, "which is forgotten with the model");
+  await tested.engine.unload(tested.model, waiting());
   await Promise.all(tested.runnerPids.map(gone));
 });
 
