@@ -86,20 +86,21 @@ t.test("every answer has a request id: the client's, if it is one", async (t) =>
 
 t.test("readiness names what is not ready", async (t) => {
   let ready = true;
-  const registry = () => ({ name: "registry", ready, ...(ready ? {} : { reason: "no leader" }) });
-  const app = createApp(fakeCluster({ readiness: () => [registry()] }), running);
+  const models = () => ({ name: "models", ready, ...(ready ? {} : { reason: "no folder" }) });
+  const registry = { name: "registry", ready: false, optional: true } as const;
+  const app = createApp(fakeCluster({ readiness: () => [models(), registry] }), running);
   const well = await app.request("/health/ready");
   t.equal(well.status, 200);
   t.strictSame(await well.json(), {
     status: "ready",
-    checks: [{ name: "registry", ready: true }],
+    checks: [{ name: "models", ready: true }, registry],
   });
   ready = false;
   const ill = await app.request("/health/ready");
   t.equal(ill.status, 503);
   t.strictSame(await ill.json(), {
     status: "not ready",
-    checks: [{ name: "registry", ready: false, reason: "no leader" }],
+    checks: [{ name: "models", ready: false, reason: "no folder" }, registry],
   });
 });
 

@@ -21,6 +21,8 @@ export interface Readiness {
   readonly name: string;
   readonly ready: boolean;
   readonly reason?: string;
+  /** Requests are served without it. */
+  readonly optional?: true;
 }
 
 export interface ApiDeps {

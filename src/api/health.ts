@@ -7,9 +7,9 @@ export function live(): Response {
   return jsonReply({ status: "ok" });
 }
 
-/** GET /health/ready: 503, naming what is not, unless new requests can be taken. */
+/** GET /health/ready: names what is not ready; 503 unless new requests can be taken. */
 export function ready(checks: readonly Readiness[]): Response {
-  const isReady = checks.every((check) => check.ready);
+  const isReady = checks.every(({ ready, optional }) => ready || optional);
   return new Response(goJson({ status: isReady ? "ready" : "not ready", checks }), {
     status: isReady ? 200 : 503,
     headers: { "Content-Type": "application/json; charset=utf-8" },

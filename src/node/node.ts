@@ -1,4 +1,5 @@
 import { Api } from "../api/api.ts";
+import type { Readiness } from "../api/deps.ts";
 import { ModelStore } from "../blobs/model-store.ts";
 import { messageOf } from "../core/errors.ts";
 import { LlamaEngine } from "../engine/llama-engine.ts";
@@ -85,7 +86,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
       replicas,
       engine,
       models,
-      readiness: () => [{ name: "registry", ready: registry.ready() }],
+      readiness: () => [registryReadiness(registry)],
     }),
   );
   stack.use(
@@ -103,6 +104,13 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
     drain: () => drain({ report, mesh, api, engine }, deps),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+/** A node that has found its cluster serves it without the registry, so a balancer shall go on sending it requests. */
+function registryReadiness(registry: Registry): Readiness {
+  const { reachable } = registry;
+  const reason = { reason: "the database does not answer" };
+  return { name: "registry", ready: reachable, optional: true, ...(reachable ? {} : reason) };
 }
 
 async function clusterKeys(

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Waiting } from "../core/ports.ts";
 import { connect, disconnect, type Sql } from "./connect.ts";
-import { isLost, RegistryError, toRegistryError } from "./errors.ts";
+import { isAway, isLost, RegistryError, toRegistryError } from "./errors.ts";
 import type { PoolOptions } from "./options.ts";
 
 /** Where statements are run: what the parts of the registry share. */
@@ -27,11 +27,17 @@ export class Pool implements Database, AsyncDisposable {
   readonly #givenUp = new Set<Promise<void>>();
   #sql: Sql;
   #running = 0;
+  #reachable = true;
 
   constructor(options: PoolOptions, { clock }: { readonly clock: Clock }) {
     this.#options = options;
     this.#clock = clock;
     this.#sql = connect(options);
+  }
+
+  /** Whether the server answered when it was last asked. */
+  get reachable(): boolean {
+    return this.#reachable;
   }
 
   /** The connections of now; whoever waits between statements asks again. */
@@ -44,9 +50,12 @@ export class Pool implements Database, AsyncDisposable {
     const sql = this.#sql;
     this.#running++;
     try {
-      return await this.#answered(action(sql), o?.signal);
+      const result = await this.#answered(action(sql), o?.signal);
+      this.#reachable = true;
+      return result;
     } catch (error) {
       if (o?.signal.aborted) throw o.signal.reason;
+      this.#reachable = !isAway(error);
       if (isLost(error)) this.#giveUp(sql);
       throw toRegistryError(error, this.#options);
     } finally {

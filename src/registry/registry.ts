@@ -59,6 +59,11 @@ export class Registry implements Database, AsyncDisposable {
     return this.#ready;
   }
 
+  /** Whether it is ready and answered when it was last asked, which every node does each second. */
+  get reachable(): boolean {
+    return this.#ready && this.#pool.reachable;
+  }
+
   /** The connections of now, for one or a few statements. */
   get sql(): Sql {
     return this.#pool.sql;

@@ -102,11 +102,19 @@ t.test("the data plane stands alone: inference and a restart without the databas
   const after = await call(`${again.apiUrl}/api/chat`, QUESTION);
   t.equal(after.headers["x-ollamamax-node"], readyA.nodeId, "found its peers from disk");
   t.equal(answerOf(after.text), "Seven plus eight is fifteen.", after.text);
-  const readiness = await call(`${again.apiUrl}/health/live`);
-  t.equal(readiness.status, 200);
+  const live = await call(`${again.apiUrl}/health/live`);
+  t.equal(live.status, 200);
+  const ready = await call(`${again.apiUrl}/health/ready`);
+  t.equal(ready.status, 200, "a balancer goes on with it");
+  t.match(JSON.parse(ready.text).checks, [
+    { name: "api", ready: true },
+    { name: "registry", ready: false },
+  ]);
 
   await cluster.startDatabase();
-  await until(`${again.apiUrl}/health/ready`, (body) => body["status"] === "ready");
+  await until(`${again.apiUrl}/health/ready`, (body) =>
+    (body["checks"] as { readonly ready: boolean }[]).every(({ ready }) => ready),
+  );
   t.pass("and goes on with it when it is back");
 });
 

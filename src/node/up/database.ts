@@ -7,6 +7,13 @@ import { registryOptions } from "../component-options.ts";
 import type { Config } from "../config/config.ts";
 import type { DatabaseAddress } from "./plan.ts";
 
+export interface DatabaseDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** A line for everything that happens to an embedded Postgres once it runs. */
+  readonly tell: (text: string) => void;
+}
+
 /**
  * The database that all nodes share: the one that the user named, or an embedded Postgres that lives as long as the
  * stack. Brings its schema up to date, so that the nodes need not queue for it.
@@ -14,7 +21,7 @@ import type { DatabaseAddress } from "./plan.ts";
 export async function openDatabase(
   config: Config,
   stack: AsyncDisposableStack,
-  deps: { readonly clock: Clock; readonly random: Random },
+  deps: DatabaseDeps,
 ): Promise<DatabaseAddress> {
   const address = config.OLLAMA_DB_HOST
     ? given(config, config.OLLAMA_DB_HOST)
@@ -39,12 +46,18 @@ function given(config: Config, host: string): DatabaseAddress {
 async function embedded(
   config: Config,
   stack: AsyncDisposableStack,
-  deps: { readonly clock: Clock; readonly random: Random },
+  { clock, random, tell }: DatabaseDeps,
 ): Promise<DatabaseAddress> {
+  let isOpen = false;
+  const tellLater = (_fields: unknown, text: string): void => {
+    if (isOpen) tell(text);
+  };
+  const log = { ...silentLog, info: tellLater, warn: tellLater, error: tellLater };
   const postgres = await EmbeddedPostgres.open(
     { dataDir: config.OLLAMA_DATA_DIR, port: config.OLLAMA_DB_PORT },
-    { ...deps, log: silentLog },
+    { clock, random, log },
   );
+  isOpen = true;
   stack.use(postgres);
   return postgres.address;
 }
