@@ -79,6 +79,10 @@ t.test("one command starts a cluster, keeps it up, and stops it without a trace"
 
   process.kill(pidIn(path.join(dir, "node-2", "node.pid")), "SIGKILL");
   await waitFor("node-2 is started again", () => first.process.output.includes("node-2 is back"));
+  process.kill(pidIn(path.join(dir, "postgres", "postmaster.pid")), "SIGKILL");
+  await waitFor("Postgres is started again", () =>
+    first.process.output.includes("embedded Postgres runs again"),
+  );
 
   const running = pidsOf(dir);
   t.ok(running.every(isAlive));
