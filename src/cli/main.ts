@@ -31,6 +31,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "change the cluster's key without shutting anybody out",
     load: async () => (await import("./rotate-key.ts")).rotateKeyCommand,
   },
+  migrate: {
+    summary: "check the database's schema, or bring it up to this version's",
+    load: async () => (await import("./migrate.ts")).migrateCommand,
+  },
   config: {
     summary: "print the effective configuration, secrets masked",
     load: async () => (await import("./config.ts")).configCommand,
