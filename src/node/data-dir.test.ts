@@ -37,6 +37,11 @@ t.test("refused while another process holds it", async (t) => {
 });
 
 t.test("a folder that cannot be made is one clear sentence", async (t) => {
-  const file = path.join(t.testdir({ file: "" }), "file", "data");
-  await t.rejects(takeDataDir(file), { code: "DATA_DIR_NOT_WRITABLE", message: /OLLAMA_DATA_DIR/ });
+  const inFile = path.join(t.testdir({ file: "" }), "file", "data");
+  for (const dir of [inFile, "/proc/nowhere/data"]) {
+    await t.rejects(takeDataDir(dir), {
+      code: "DATA_DIR_NOT_WRITABLE",
+      message: /OLLAMA_DATA_DIR/,
+    });
+  }
 });

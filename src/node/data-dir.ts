@@ -13,7 +13,7 @@ const LOCK_FILE = "node.pid";
  */
 export async function takeDataDir(dir: string): Promise<AsyncDisposable> {
   try {
-    await mkdir(dir, { recursive: true });
+    await makeFolder(path.resolve(dir));
     await access(dir, constants.W_OK);
   } catch (error) {
     throw new DataDirError(
@@ -34,6 +34,19 @@ export async function takeDataDir(dir: string): Promise<AsyncDisposable> {
     await createLock(lock);
   }
   return { [Symbol.asyncDispose]: () => rm(lock, { force: true }) };
+}
+
+/** Node's own recursive mkdir never ends where a folder cannot be made although its parent is there, as below /proc. */
+async function makeFolder(dir: string, hasParent = false): Promise<void> {
+  try {
+    await mkdir(dir);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || hasParent) throw error;
+    await makeFolder(path.dirname(dir));
+    await makeFolder(dir, true);
+  }
 }
 
 /** False when it exists already. */
