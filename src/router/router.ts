@@ -12,6 +12,7 @@ import type {
 import type { Logger } from "../core/log.ts";
 import type { ModelDescription } from "../core/model.ts";
 import type { NodeId } from "../core/node-id.ts";
+import { canServe, type NodeView } from "../core/node-view.ts";
 import type {
   ClusterView,
   Engine,
@@ -103,15 +104,23 @@ export class Router implements Inference, AsyncDisposable {
   }
 
   async unload(model: ManifestDigest, o: Waiting): Promise<void> {
-    const holding = this.#deps.view
-      .nodes()
-      .filter((node) => node.self || node.loaded.some((loaded) => loaded.model === model));
+    const holders = new Set(this.#deps.replicas.holders(model).map(({ node }) => node));
+    const isLoadedOn = (node: NodeView): boolean =>
+      node.self || node.loaded.some((loaded) => loaded.model === model);
     const bounded = this.#bounded(o);
-    const results = await Promise.allSettled(
-      holding.map(({ id }) => this.#engineOf(id).unload(model, bounded)),
+    // A holder that loaded it just now may not have said so yet, so all are asked; who is away and said nothing is no error.
+    const asked = this.#deps.view
+      .nodes()
+      .filter((node) => canServe(node) && (isLoadedOn(node) || holders.has(node.id)));
+    await Promise.all(
+      asked.map(async (node) => {
+        try {
+          await this.#engineOf(node.id).unload(model, bounded);
+        } catch (error) {
+          if (isLoadedOn(node) || bounded.signal.aborted) throw error;
+        }
+      }),
     );
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed) throw failed.reason;
   }
 
   async show(
