@@ -175,7 +175,7 @@ else {
     const store = path.join(t.testdir(), "store");
     await writeLegacyStore(store, manyEntries(100_000, 1_000));
     const child = fork(import.meta.filename, ["count", store], {
-      execArgv: ["--max-old-space-size=48"],
+      execArgv: ["--max-old-space-size=80"],
     });
     const messages: unknown[] = [];
     child.on("message", (message) => messages.push(message));

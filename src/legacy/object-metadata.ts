@@ -49,6 +49,7 @@ export const VALUE_BYTES_MAX = 256 * 1024;
 const NAME_LENGTH_MAX = 255;
 const DEPTH_MAX = 64;
 const DEFAULT_TYPE = "application/octet-stream";
+const utf8 = new TextDecoder("utf-8", { fatal: true });
 /** RFC 3339, as Go writes a time.Time. */
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 /** Go's zero time says nothing. */
@@ -102,7 +103,7 @@ export function parseObjectMetadata(key: string, value: Uint8Array): Parsed {
   if (value.byteLength > VALUE_BYTES_MAX) return no("TOO_LARGE", `${value.byteLength} bytes`);
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(value);
+    text = utf8.decode(value);
   } catch {
     return no("NOT_UTF8", "");
   }
