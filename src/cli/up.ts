@@ -10,6 +10,7 @@ import type { Command } from "./command.ts";
 import { formatTable } from "./table.ts";
 
 const NODES_MAX = 32;
+const DEMO_NAME = "tiny-chat:";
 /** The daemons' own deadline and Postgres's stop fit into it. */
 const STOP_MS = 45_000;
 
@@ -40,6 +41,7 @@ export const upCommand: Command = {
     using stopping = shutdownSignal({
       deadlineMs: STOP_MS,
       onFirst: () => tell("stopping: requests under way may end first (again to end them now)"),
+      onForced: () => tell("stopped at once: requests under way were cut off"),
     });
     try {
       const deps = { clock: systemClock, random: systemRandom, signal: stopping, tell };
@@ -62,10 +64,8 @@ async function describe(cluster: Cluster, signal: AbortSignal): Promise<string> 
       return [plan.name, address.apiUrl, address.webUrl, address.nodeId, models.join(", ") || "-"];
     }),
   );
-  const model = rows
-    .map((row) => row[4])
-    .find((models) => models !== "-")
-    ?.split(", ")[0];
+  const held = rows.flatMap((row) => row[4]?.split(", ") ?? []).filter((name) => name !== "-");
+  const model = held.find((name) => name.startsWith(DEMO_NAME)) ?? held[0];
   const url = cluster.daemons.at(-1)?.address.apiUrl ?? "";
   const chat = { model, messages: [{ role: "user", content: "why is the sky blue?" }] };
   return [

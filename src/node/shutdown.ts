@@ -5,6 +5,8 @@ export interface ShutdownOptions {
   readonly deadlineMs: number;
   /** Told once, when the first signal comes. */
   readonly onFirst?: (reason: string) => void;
+  /** Told when the process ends without waiting any longer. */
+  readonly onForced?: () => void;
 }
 
 /**
@@ -15,14 +17,18 @@ export function shutdownSignal(options: ShutdownOptions): AbortSignal & Disposab
   const controller = new AbortController();
   let firstAtMs = 0;
   let deadline: NodeJS.Timeout | undefined;
+  const force = (): void => {
+    options.onForced?.();
+    process.exit(1);
+  };
   const begin = (reason: string): void => {
     if (controller.signal.aborted) {
-      if (performance.now() - firstAtMs > REPEAT_MS) process.exit(1);
+      if (performance.now() - firstAtMs > REPEAT_MS) force();
       return;
     }
     firstAtMs = performance.now();
     options.onFirst?.(reason);
-    deadline = setTimeout(() => process.exit(1), options.deadlineMs);
+    deadline = setTimeout(force, options.deadlineMs);
     deadline.unref();
     controller.abort(new DOMException(reason, "AbortError"));
   };

@@ -93,6 +93,7 @@ export class EmbeddedPostgres implements AsyncDisposable {
     }
     deps.log.info({ port, pid: server.pid }, "embedded Postgres runs");
     const postgres = new EmbeddedPostgres(address, place, server, deps);
+    process.on("exit", postgres.#quit);
     postgres.#watching = postgres.#watch();
     return postgres;
   }
@@ -115,7 +116,11 @@ export class EmbeddedPostgres implements AsyncDisposable {
     this.#stopping.abort();
     await this.#server[Symbol.asyncDispose]();
     await this.#watching;
+    process.off("exit", this.#quit);
   }
+
+  /** However this process ends, unless it is killed, it leaves no server behind. */
+  readonly #quit = (): void => this.#server.quit();
 
   async #watch(): Promise<void> {
     const { log } = this.#deps;

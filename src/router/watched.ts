@@ -46,6 +46,8 @@ function phaseAfter(event: GenerateEvent): Phase {
 
 /** The deadline is looked at as often, at least, so that it may also come nearer. Shorter than every limit. */
 const LOOK_INTERVAL_MS = 1_000;
+/** A timer that comes so late says that this process stood still itself; what it was waiting for may be here already. */
+const LATE_MS_MIN = 500;
 
 /** One alarm for all steps of an answer: setting and clearing one for each would cost more than all the rest. */
 class Patience implements Disposable {
@@ -87,9 +89,13 @@ class Patience implements Disposable {
 
   async #watch(): Promise<void> {
     for (;;) {
-      const leftMs = this.#deadlineMs - this.#clock.nowMs();
+      const nowMs = this.#clock.nowMs();
+      const leftMs = this.#deadlineMs - nowMs;
       if (leftMs <= 0) break;
-      await this.#clock.sleep(Math.min(leftMs, LOOK_INTERVAL_MS), this.#over.signal);
+      const napMs = Math.min(leftMs, LOOK_INTERVAL_MS);
+      await this.#clock.sleep(napMs, this.#over.signal);
+      const lateMs = this.#clock.nowMs() - nowMs - napMs;
+      if (lateMs > LATE_MS_MIN) this.#deadlineMs += lateMs;
     }
     const seconds = (this.#limitMs / 1_000).toFixed(1);
     const error = new InferenceError("STALLED", `the node said nothing for ${seconds} s`);

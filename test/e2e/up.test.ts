@@ -105,4 +105,20 @@ t.test("one command starts a cluster, keeps it up, and stops it without a trace"
   await using _afterKill = afterKill.process;
   t.notOk(orphans.some(isAlive), "the Postgres that was left behind is replaced");
   t.equal((await afterKill.process.kill("SIGTERM")).code, 0);
+
+  const frozen = await up(dir);
+  await using _frozen = frozen.process;
+  const left = pidsOf(dir);
+  process.kill(left[0] ?? 0, "SIGSTOP");
+  let forced: unknown;
+  void frozen.process.ended.then((end) => {
+    forced = end;
+  });
+  await waitFor("a second Ctrl-C ends what does not end by itself", () => {
+    frozen.process.child.kill("SIGINT");
+    return forced !== undefined;
+  });
+  t.match(forced, { code: 1 });
+  t.match(frozen.process.output, /stopped at once/);
+  await waitFor("nothing is left of it", () => !left.some(isAlive));
 });

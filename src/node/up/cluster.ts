@@ -64,6 +64,12 @@ async function openDaemons(
   deps: ClusterDeps,
 ): Promise<readonly Daemon[]> {
   const daemons: Daemon[] = [];
+  // However this process ends, unless it is killed, it leaves no daemon behind.
+  const killAll = (): void => {
+    for (const daemon of daemons) daemon.kill();
+  };
+  process.on("exit", killAll);
+  stack.defer(() => void process.off("exit", killAll));
   // One entry for all, so that they drain side by side and not one after the other.
   stack.defer(async () => {
     await Promise.all(daemons.map((daemon) => daemon[Symbol.asyncDispose]()));

@@ -92,6 +92,11 @@ export class Daemon implements AsyncDisposable {
     return this.#child?.pid;
   }
 
+  /** For an `up` that ends now. */
+  kill(): void {
+    this.#child?.kill("SIGKILL");
+  }
+
   #spawn(): ChildProcess {
     this.#stderr = "";
     const child = spawn(process.execPath, [MAIN, "serve"], {

@@ -141,6 +141,11 @@ export class PostgresServer implements AsyncDisposable {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
+  /** For a process that ends now: the server ends by itself within moments, and recovers at its next start. */
+  quit(): void {
+    if (!this.ended) this.#child.kill("SIGQUIT");
+  }
+
   /** Fast shutdown (SIGINT): sessions end, everything is written. */
   async [Symbol.asyncDispose](): Promise<void> {
     const child = this.#child;
