@@ -118,10 +118,8 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
       { timeoutMs: OPEN_TIMEOUT_MS, signal, onTimeout },
       async (signal) => {
         try {
-          const stream = await (await this.#connection(node, signal)).newStream(
-            PEER_PROTOCOLS[protocol],
-            { signal, maxOutboundStreams: 2 * policy.exchangesPerPeerMax },
-          );
+          const options = { signal, maxOutboundStreams: 2 * policy.exchangesPerPeerMax };
+          const stream = await this.#newStream(node, PEER_PROTOCOLS[protocol], options);
           return new Channel(stream, policy.messageBytesMax);
         } catch (cause) {
           signal.throwIfAborted();
@@ -131,10 +129,24 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
     );
   }
 
-  async #connection(node: NodeId, signal: AbortSignal): Promise<Connection> {
+  /** A connection that looks open may have died while nobody looked, of either node's freeze: then a new one is made. */
+  async #newStream(
+    node: NodeId,
+    protocol: string,
+    options: { readonly signal: AbortSignal; readonly maxOutboundStreams: number },
+  ): Promise<Stream> {
     const peer = peerIdOf(node);
-    const open = this.#deps.libp2p.getConnections(peer).find(({ status }) => status === "open");
-    return open ?? (await this.#deps.libp2p.dial(peer, { signal }));
+    const { libp2p } = this.#deps;
+    const open = libp2p.getConnections(peer).find(({ status }) => status === "open");
+    if (open) {
+      try {
+        return await open.newStream(protocol, options);
+      } catch (error) {
+        if (open.status === "open") throw error;
+      }
+    }
+    const dialled = await libp2p.dial(peer, { signal: options.signal });
+    return await dialled.newStream(protocol, options);
   }
 
   #exchange(

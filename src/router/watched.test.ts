@@ -149,6 +149,29 @@ t.test("a reader who takes his time is no stall", async (t) => {
   t.equal(count, 3);
 });
 
+t.test("a process that stood still itself gives what lies there the time to be read", async (t) => {
+  class FrozenClock extends ManualClock {
+    frozenMs = 0;
+    override nowMs(): number {
+      return super.nowMs() + this.frozenMs;
+    }
+  }
+  const clock = new FrozenClock();
+  const { engine } = scripted([STARTED, TEXT, 2_500, TEXT, 2_500, END], clock);
+  const watchdog = new Watchdog(LIMITS);
+  for (let i = 0; i < 50; i++) watchdog.learn(MODEL, "next token", 1);
+  const signal = new AbortController().signal;
+  let last: GenerateEvent | undefined;
+  const reading = (async () => {
+    for await (const event of watched(engine, REQUEST, watchdog, clock, { signal })) last = event;
+  })();
+  await clock.advance(1_000);
+  clock.frozenMs = 20_000;
+  for (let i = 0; i < 50; i++) await clock.advance(100);
+  await reading;
+  t.equal(last?.type, "end");
+});
+
 t.test("leaving early, or aborting, leaves the engine", async (t) => {
   const clock = new ManualClock();
   const left = scripted([STARTED, TEXT], clock);
