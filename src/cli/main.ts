@@ -23,6 +23,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "make a model of a GGUF file",
     load: async () => (await import("./import.ts")).importCommand,
   },
+  "import-leveldb": {
+    summary: "take over the models of the store that was there before the registry",
+    load: async () => (await import("./import-leveldb.ts")).importLevelDbCommand,
+  },
   revoke: {
     summary: "shut a node out of the cluster, and change the cluster's key",
     load: async () => (await import("./revoke.ts")).revokeCommand,
@@ -41,6 +45,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
 };
 
+const COMMAND_WIDTH = Math.max(...Object.keys(COMMANDS).map((name) => name.length));
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
 /** Mistakes in what the user wrote, as against things that went wrong. */
 const USAGE_CODES = ["CONFIG_INVALID", "USAGE"];
@@ -108,7 +113,7 @@ function tell(error: unknown): number {
 
 function overview(): string {
   const rows = Object.entries(COMMANDS).map(
-    ([name, { summary }]) => `  ollamamax ${name.padEnd(10)} ${summary}`,
+    ([name, { summary }]) => `  ollamamax ${name.padEnd(COMMAND_WIDTH)} ${summary}`,
   );
   return [
     "OllamaMax: a peer-to-peer cluster for language models, a drop-in for Ollama clients.",

@@ -79,7 +79,11 @@ onEachPostgres((t, server) => {
       { key: "models/a", reason: "UNKNOWN_NODE", detail: /on "node-2": the registry/ },
       { key: "models/a", reason: "UNKNOWN_NODE", detail: /on "elsewhere": the registry/ },
     ];
-    t.match(await importLegacyRows(sql, rows), { imported: 2, replicas: 3, refused: strangers });
+    const outcome = { imported: 2, replicas: 3, refused: strangers };
+    t.match(await tryLegacyRows(sql, rows), outcome);
+    t.same((await sql`select 1 from model_replicas`).length, 0);
+    t.match(await importLegacyRows(sql, rows), outcome);
+    t.match(await tryLegacyRows(sql, rows), { ...outcome, imported: 0, replicas: 0 });
     t.match(await importLegacyRows(sql, rows), { present: 2, replicas: 0, refused: strangers });
     const found = await sql`
       select peer_id, replica_path, model_replicas.status, models.name from model_replicas

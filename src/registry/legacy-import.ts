@@ -49,7 +49,7 @@ export async function importLegacyRows(
   try {
     return await transaction(sql, async (tx) => {
       const written = await insertModels(tx, rows);
-      return await account(tx, rows, written);
+      return await account(tx, rows, written, true);
     });
   } catch (error) {
     if (!isDataFault(error)) throw error;
@@ -70,7 +70,7 @@ export async function tryLegacyRows(sql: Sql, rows: readonly LegacyRow[]): Promi
     await tx`set transaction read only`;
     const known = new Set((await knownModels(tx, rows)).map(({ name }) => name));
     const missing = rows.filter(({ name }) => !known.has(name)).map(({ name }) => name);
-    return await account(tx, rows, new Set(missing));
+    return await account(tx, rows, new Set(missing), false);
   });
 }
 
@@ -130,6 +130,7 @@ async function account(
   tx: Transaction,
   rows: readonly LegacyRow[],
   written: ReadonlySet<string>,
+  write: boolean,
 ): Promise<LegacyOutcome> {
   const known = new Map((await knownModels(tx, rows)).map((model) => [model.name, model]));
   const refused: LegacyRefusal[] = [];
@@ -141,7 +142,7 @@ async function account(
     return false;
   });
   const imported = kept.filter(({ name }) => written.has(name)).length;
-  const { replicas, strangers } = await addReplicas(tx, kept);
+  const { replicas, strangers } = await addReplicas(tx, kept, write);
   return {
     imported,
     present: kept.length - imported,
@@ -157,6 +158,7 @@ async function account(
 async function addReplicas(
   tx: Transaction,
   rows: readonly LegacyRow[],
+  write: boolean,
 ): Promise<{ replicas: number; strangers: LegacyRefusal[] }> {
   const wanted = rows.flatMap(({ key, name, hash, sizeBytes, replicas }) =>
     replicas.map(({ node, path }) => ({ key, name, hash, size: sizeBytes, node, path })),
@@ -179,15 +181,30 @@ async function addReplicas(
       ? []
       : [{ name, hash, size, node_id, path: (path || name).slice(0, PATH_LENGTH_MAX) }];
   });
+  const recordset = JSON.stringify(values);
+  const replicas = await (write ? insertReplicas(tx, recordset) : countMissing(tx, recordset));
+  return { replicas, strangers };
+}
+
+async function insertReplicas(tx: Transaction, recordset: string): Promise<number> {
   const written = await tx`
     insert into model_replicas (model_id, node_id, replica_path, replica_hash, replica_size, status)
     select models.id, r.node_id, r.path, r.hash, r.size, 'syncing'
-    from jsonb_to_recordset(${JSON.stringify(values)}::text::jsonb) as r (name text, hash text, size bigint, node_id uuid,
-      path text) join models on models.name = r.name
+    from jsonb_to_recordset(${recordset}::text::jsonb) as r (name text, hash text, size bigint, node_id uuid, path text)
+      join models on models.name = r.name
     order by models.name, r.node_id
-    on conflict (model_id, node_id) do nothing
-    returning 1`;
-  return { replicas: written.length, strangers };
+    on conflict (model_id, node_id) do nothing`;
+  return written.count;
+}
+
+async function countMissing(tx: Transaction, recordset: string): Promise<number> {
+  const [row] = await tx<{ count: number }[]>`
+    select count(distinct (r.name, r.node_id))::int as count
+    from jsonb_to_recordset(${recordset}::text::jsonb) as r (name text, node_id uuid)
+      left join models on models.name = r.name
+      left join model_replicas on model_id = models.id and model_replicas.node_id = r.node_id
+    where model_id is null`;
+  return row?.count ?? 0;
 }
 
 async function nodeIds(tx: Transaction, nodes: readonly string[]): Promise<Map<string, string>> {

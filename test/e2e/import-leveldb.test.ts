@@ -80,10 +80,16 @@ async function heldImport(store: string) {
   const options = await server.database();
   const env = environment(options);
   const pool = openPool(options);
-  const holder = await pool.sql.reserve();
-  await holder`begin`;
-  await holder`insert into models (name, version, size, hash)
-    values ('registry.ollama.ai/library/model-0010000:latest', '', 0, '')`;
+  const waiting = Promise.withResolvers<void>();
+  const inserted = Promise.withResolvers<void>();
+  const holding = pool.sql.begin(async (tx) => {
+    await tx`insert into models (name, version, size, hash)
+      values ('registry.ollama.ai/library/model-0010000:latest', '', 0, '')`;
+    inserted.resolve();
+    await waiting.promise;
+    await tx`delete from models where hash = ''`;
+  });
+  await inserted.promise;
   const child = spawn(process.execPath, ["src/main.ts", "import-leveldb", store], {
     env: { ...withoutOurs(process.env), ...env },
     stdio: ["ignore", "ignore", "pipe"],
@@ -98,11 +104,13 @@ async function heldImport(store: string) {
   return {
     ...{ child, ended, env, sql: pool.sql },
     release: async (): Promise<void> => {
-      await holder`rollback`;
-      holder.release();
+      waiting.resolve();
+      await holding;
     },
     [Symbol.asyncDispose]: async (): Promise<void> => {
       child.kill("SIGKILL");
+      waiting.resolve();
+      await holding;
       await pool[Symbol.asyncDispose]();
     },
   };
