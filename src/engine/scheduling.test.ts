@@ -219,6 +219,44 @@ t.test("two models that want each other's room both get it", async (t) => {
   t.equal((await other).text, ANSWER);
 });
 
+t.test(
+  "a short request comes between long ones that take their time over each token",
+  async (t) => {
+    await using tested = await testEngine({ numParallel: 3 });
+    // Every sequence has something to forget.
+    await Promise.all(
+      ["who are you?", "What is a replica?", "hello"].map((question) =>
+        collect(tested, { input: user(question) }),
+      ),
+    );
+    const stop = new AbortController();
+    let longTokens = 0;
+    const long = [1, 2].map(async () => {
+      for await (const event of generate(
+        tested,
+        { ...ENDLESS, sampling: { temperature: 1 } },
+        stop.signal,
+      )) {
+        if (event.type === "text") longTokens += event.tokens;
+      }
+    });
+    const ended = Promise.allSettled(long);
+    while (longTokens < 10) await new Promise((resolve) => setImmediate(resolve));
+    for (let round = 0; round < 5; round++) {
+      const before = longTokens;
+      t.equal((await collect(tested, {})).text, ANSWER);
+      // A fair share would be as many tokens for each as the short answer has.
+      t.ok(longTokens - before < 300, `${longTokens - before} tokens of the others meanwhile`);
+    }
+    stop.abort();
+    t.same(
+      (await ended).map(({ status }) => status),
+      ["rejected", "rejected"],
+      "they went on",
+    );
+  },
+);
+
 t.test("settings that mean no limit, or the default", async (t) => {
   const forever = Number.POSITIVE_INFINITY;
   await using tested = await testEngine({

@@ -4,6 +4,7 @@ import { shiftRange } from "./context-window.ts";
 import { type GrammarState, grammarFor, replay } from "./grammar.ts";
 import { logprobOf } from "./logprobs.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Pauses } from "./pauses.ts";
 import { type Prompt, promptFor } from "./prompt.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
@@ -78,12 +79,13 @@ function endEvent(
 
 /** Evaluates a long prompt piece by piece, so that it can be cancelled and other sequences get their share. */
 async function evaluateAllButLast(
-  { runner, signal }: Generation,
+  { runner, sequences, signal }: Generation,
   sequence: LlamaContextSequence,
   tokens: readonly Token[],
 ): Promise<Token[]> {
   let rest = tokens.slice();
   while (rest.length > runner.batchTokens && !signal.aborted) {
+    await sequences.pauses.now;
     await sequence.evaluateWithoutGeneratingNewTokens(rest.slice(0, runner.batchTokens));
     rest = rest.slice(runner.batchTokens);
   }
@@ -102,7 +104,7 @@ interface Output {
 }
 
 async function sampleAnswer(
-  { runner, job, outbox, signal }: Generation,
+  { runner, sequences, job, outbox, signal }: Generation,
   start: {
     readonly sequence: LlamaContextSequence;
     readonly prompt: Prompt;
@@ -122,6 +124,7 @@ async function sampleAnswer(
   const outputs: AsyncIterable<Output> = job.logprobs
     ? sequence.evaluateWithMetadata(start.rest, { probabilities: true }, options)
     : sequence.evaluateWithMetadata(start.rest, {}, options);
+  const room = { sequence, keep: prompt.keep, pauses: sequences.pauses };
   for await (const { token, probabilities } of outputs) {
     firstMs ??= performance.now();
     if (signal.aborted) break;
@@ -132,10 +135,11 @@ async function sampleAnswer(
         : undefined;
     const stopped = await text.push(token, logprob, outbox, signal);
     if (stopped) return answer("stop");
-    if (tokens.length >= tokensMax || !(await makeRoom(runner, job, sequence, prompt.keep))) {
+    if (tokens.length >= tokensMax || !(await makeRoom(runner, job, room))) {
       await text.flush(outbox, signal);
       return answer("length");
     }
+    await sequences.pauses.now;
   }
   firstMs ??= performance.now();
   await text.flush(outbox, signal);
@@ -146,13 +150,20 @@ async function sampleAnswer(
 async function makeRoom(
   runner: RunnerModel,
   job: GenerateJob,
-  sequence: LlamaContextSequence,
-  keep: number,
+  {
+    sequence,
+    keep,
+    pauses,
+  }: {
+    readonly sequence: LlamaContextSequence;
+    readonly keep: number;
+    readonly pauses: Pauses;
+  },
 ): Promise<boolean> {
   const length = sequence.nextTokenIndex;
   if (length < runner.contextLength - 1) return true;
   if (!job.shift) return false;
-  await sequence.eraseContextTokenRanges([shiftRange(length, keep)]);
+  await pauses.during(() => sequence.eraseContextTokenRanges([shiftRange(length, keep)]));
   return true;
 }
 

@@ -1,5 +1,6 @@
 import type { LlamaContext, LlamaContextSequence, Token } from "node-llama-cpp";
 import { chooseSequence } from "./choose-sequence.ts";
+import { Pauses } from "./pauses.ts";
 
 interface Slot {
   readonly sequence: LlamaContextSequence;
@@ -15,6 +16,7 @@ export interface Lease {
 
 /** The sequences of a context. The engine sends no more jobs than there are; one that has just been cancelled may still end. */
 export class Sequences {
+  readonly pauses = new Pauses();
   readonly #free: Slot[];
   readonly #waiting: (() => void)[] = [];
   #uses = 0;
@@ -42,11 +44,13 @@ export class Sequences {
     const { sequence } = slot;
     try {
       const range = { start: shared, end: sequence.nextTokenIndex };
-      if (range.end > range.start) await sequence.eraseContextTokenRanges([range]);
+      if (range.end > range.start) {
+        await this.pauses.during(() => sequence.eraseContextTokenRanges([range]));
+      }
       // Erasing drops the whole state where the model cannot forget a part of it.
       return await action({ sequence, cachedTokens: sequence.nextTokenIndex });
     } catch (error) {
-      await sequence.clearHistory();
+      await this.pauses.during(() => sequence.clearHistory());
       throw error;
     } finally {
       slot.tokens = sequence.contextTokens;
