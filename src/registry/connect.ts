@@ -72,6 +72,18 @@ export async function disconnect(sql: Sql, graceMs = 0): Promise<void> {
 }
 
 /**
+ * Throws when a pool of one connection has lost it. A transaction that leaves its connection alone for a while asks before it
+ * goes on: the driver would write to what is not there any more, which ends the process.
+ */
+export function requireConnected(sql: Sql): void {
+  const lost = [...(socketsOf.get(sql) ?? [])].some(({ destroyed }) => destroyed);
+  if (!lost) return;
+  throw Object.assign(new Error("the connection to the database was lost"), {
+    code: "CONNECTION_CLOSED",
+  });
+}
+
+/**
  * The driver's own `begin` answers every failure with a rollback, and writing one to a connection that has just closed ends
  * the process (postgres 3.4.9, connection.js, nextWrite). So when the connection is lost its callback never learns of it.
  */

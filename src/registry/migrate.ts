@@ -16,19 +16,25 @@ interface Migration {
 
 /** Applies the .sql files not yet applied, in name order, all in one transaction. Returns their names. */
 export async function migrate(sql: Sql, directory: URL = MIGRATIONS_URL): Promise<string[]> {
+  return await transaction(sql, (tx) => migrateWithin(tx, directory));
+}
+
+/** As part of a transaction that does more; nobody else migrates before it ends. */
+export async function migrateWithin(
+  tx: Transaction,
+  directory: URL = MIGRATIONS_URL,
+): Promise<string[]> {
   const migrations = await readMigrations(directory);
-  return await transaction(sql, async (tx) => {
-    await requireVersion(tx);
-    await tx`select pg_advisory_xact_lock(${MIGRATION_LOCK_ID})`;
-    await tx`create table if not exists schema_migrations (
-      name text primary key, sha256 text not null, applied_at timestamptz not null default now())`;
-    const missing = missingOf(migrations, await appliedOf(tx));
-    for (const { name, text, sha256 } of missing) {
-      await tx.unsafe(text);
-      await tx`insert into schema_migrations (name, sha256) values (${name}, ${sha256})`;
-    }
-    return missing.map(({ name }) => name);
-  });
+  await requireVersion(tx);
+  await tx`select pg_advisory_xact_lock(${MIGRATION_LOCK_ID})`;
+  await tx`create table if not exists schema_migrations (
+    name text primary key, sha256 text not null, applied_at timestamptz not null default now())`;
+  const missing = missingOf(migrations, await appliedOf(tx));
+  for (const { name, text, sha256 } of missing) {
+    await tx.unsafe(text);
+    await tx`insert into schema_migrations (name, sha256) values (${name}, ${sha256})`;
+  }
+  return missing.map(({ name }) => name);
 }
 
 /** Changes nothing; throws unless the schema is exactly the one that the files make. */
