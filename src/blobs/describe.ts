@@ -10,7 +10,7 @@ import {
 } from "./modelfile.ts";
 import type { WholeModel } from "./whole-model.ts";
 
-export interface DescribeSource extends Omit<ModelfileSource, "renderer" | "parser"> {
+export interface DescribeSource extends Omit<ModelfileSource, "template" | "renderer" | "parser"> {
   readonly whole: WholeModel;
   readonly gguf: Gguf;
   readonly projector?: Gguf;
@@ -27,7 +27,12 @@ export function describeModel(source: DescribeSource): ModelDescription {
     .join("\n");
   return withoutEmpty({
     license: layers.licenses.join("\n"),
-    modelfile: formatModelfile({ ...source, renderer: config.renderer, parser: config.parser }),
+    modelfile: formatModelfile({
+      ...source,
+      template: layers.template ?? (facts.chatTemplate ? undefined : DEFAULT_TEMPLATE),
+      renderer: config.renderer,
+      parser: config.parser,
+    }),
     parameters,
     template: shownTemplate(layers.template, facts.chatTemplate),
     system: layers.system,

@@ -128,7 +128,7 @@ async function readVersion(reader: HeadReader, fileBytes: number): Promise<numbe
   if (fileBytes < 4) throw new GgufError("NOT_GGUF", `it has only ${fileBytes} bytes`);
   await reader.ensure(4);
   if (reader.take(4).toString("latin1") !== "GGUF") {
-    throw new GgufError("NOT_GGUF", 'it does not begin with "GGUF"; is it another format?');
+    throw new GgufError("NOT_GGUF", 'it does not begin with "GGUF", so it is another format');
   }
   const version = await reader.uint32();
   if (VERSIONS.has(version)) return version;

@@ -8,6 +8,8 @@ export interface ModelfileSource {
   readonly adapterPaths: readonly string[];
   readonly projectorPaths: readonly string[];
   readonly layers: ModelLayers;
+  /** Unset: the model's file brings its own, which a TEMPLATE would put out of force. */
+  readonly template?: string | undefined;
   readonly renderer?: string | undefined;
   readonly parser?: string | undefined;
 }
@@ -22,7 +24,7 @@ export function formatModelfile(source: ModelfileSource): string {
     `FROM ${source.modelPath}`,
     ...source.adapterPaths.map((path) => `ADAPTER ${quote(path)}`),
     ...source.projectorPaths.map((path) => `FROM ${path}`),
-    `TEMPLATE ${quote(layers.template ?? DEFAULT_TEMPLATE)}`,
+    ...line("TEMPLATE", source.template),
     ...line("SYSTEM", layers.system),
     ...line("RENDERER", source.renderer),
     ...line("PARSER", source.parser),

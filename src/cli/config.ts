@@ -1,4 +1,5 @@
 import { loadConfig, type Setting } from "../node/config/config.ts";
+import type { HostForm } from "../node/config/parsers.ts";
 import { VARIABLES, type Variable } from "../node/config/variables.ts";
 import type { Command } from "./command.ts";
 
@@ -50,9 +51,16 @@ function shownValue({ name, value, secret }: Setting): unknown {
   return isDuration ? `${value / 1_000}s` : value;
 }
 
+/** OLLAMA_HOST, as it is written. */
+function formatHost(value: object): string {
+  const { host, port } = value as HostForm;
+  const name = host.includes(":") ? `[${host}]` : host;
+  return port === undefined ? name : `${name}:${port}`;
+}
+
 function textOf(value: unknown): string {
   if (value === null) return "-";
   if (typeof value === "string") return value;
   if (Array.isArray(value)) return value.length === 0 ? "-" : value.join(",");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? formatHost(value) : String(value);
 }

@@ -84,6 +84,9 @@ t.test("one engine, many requests", async (t) => {
     const resume = { text: begun.text, tokens: 6 };
     const rest = await collect(tested, { ...request, resume });
     t.match(JSON.parse(begun.text + rest.text), { color: /blue|red/, n: Number });
+    const integers = { type: "array", minItems: 20, maxItems: 20, items: { type: "integer" } };
+    const numbers = { format: integers, sampling: { temperature: 2, topK: 0, topP: 1, seed: 3 } };
+    t.notMatch((await collect(tested, numbers)).text, /[e.]/i, "integers as decoders expect them");
     const json = await collect(tested, { format: "json", maxTokens: 200 });
     t.ok(json.text.startsWith("{"), json.text);
     await t.rejects(collect(tested, { ...request, resume: { text: "[oops", tokens: 1 } }), {

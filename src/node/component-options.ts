@@ -28,7 +28,7 @@ export function engineOptions(config: Config) {
 
 export function meshOptions(config: Config, clusterKeys: readonly Uint8Array[]) {
   return {
-    listenHost: "0.0.0.0",
+    listenHost: config.OLLAMA_P2P_HOST,
     p2pPort: config.OLLAMA_P2P_PORT,
     announceAddresses: config.OLLAMA_ANNOUNCE_ADDRESSES,
     bootstrapPeers: config.OLLAMA_BOOTSTRAP_PEERS,

@@ -21,6 +21,10 @@ ws ::= | " " | "\n" [ \t]{0,20}
 /** node-llama-cpp ends its schema grammars with four line feeds that the model would have to write. */
 const SCHEMA_TAIL = String.raw` "\n\n\n\n" [\n]*`;
 
+/** Its integers may have an exponent, which JSON Schema allows and many a client's decoder does not. */
+const INTEGER_RULE = /^integer-number-rule ::= .*$/m;
+const PLAIN_INTEGER = 'integer-number-rule ::= "-"? ("0" | [1-9] [0-9]{0,15})';
+
 export type GrammarState = LlamaGrammarEvaluationState;
 
 /** A fresh state of the grammar that the format asks for. Throws INVALID_OPTION in Ollama's words when there is none. */
@@ -46,7 +50,7 @@ function grammarText(llama: Llama, format: JsonFormat): string {
   if (format === "json") return JSON_GRAMMAR;
   const schema: GrammarSchema = toGrammarSchema(format);
   const text = new LlamaJsonSchemaGrammar(llama, schema as never).grammar;
-  return text.replace(SCHEMA_TAIL, "");
+  return text.replace(SCHEMA_TAIL, "").replace(INTEGER_RULE, PLAIN_INTEGER);
 }
 
 /** The part of the addon that node-llama-cpp 3.22 has no public name for. */

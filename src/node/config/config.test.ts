@@ -107,6 +107,18 @@ t.test(
   },
 );
 
+t.test("ports that are the same, and a secret that is given twice, are refused", (t) => {
+  t.throws(() => loadConfig({ OLLAMA_API_PORT: "4001" }), {
+    message: "OLLAMA_API_PORT and OLLAMA_P2P_PORT are both 4001: give each a port of its own",
+  });
+  t.doesNotThrow(() => loadConfig({ OLLAMA_API_PORT: "0", OLLAMA_WEB_PORT: "0" }));
+  const file = path.join(t.testdir({ password: "p" }), "password");
+  t.throws(() => loadConfig({ OLLAMA_DB_PASSWORD: "x", OLLAMA_DB_PASSWORD_FILE: file }), {
+    message: "OLLAMA_DB_PASSWORD_FILE and OLLAMA_DB_PASSWORD are both set: unset one of them",
+  });
+  t.end();
+});
+
 t.test("a secret comes from its file and never shows in an error", (t) => {
   const file = path.join(t.testdir(), "password");
   writeFileSync(file, "hunter2\n");

@@ -46,10 +46,11 @@ export function loadConfig(env: NodeJS.ProcessEnv): { config: Config; settings: 
     throw new ConfigError("CONFIG_INVALID", problems.join("\n"));
   }
   const config = withDefaults(parsed.data);
+  refuseSharedPorts(config);
   refuseUnsafe(config);
-  const settings = Object.entries(config).map(([name, value]) => ({
+  const settings = (Object.keys(VARIABLES) as Name[]).map((name) => ({
     name,
-    value,
+    value: config[name],
     source: sourceOf(name, env),
     secret: variable(name)?.secret ?? false,
   }));
@@ -90,7 +91,9 @@ function collect(env: NodeJS.ProcessEnv): { texts: Map<string, string>; problems
     if (variable(name)) texts.set(name, text);
     else if (variable(secretName)?.secret) {
       const content = readSecret(name, text, problems);
-      if (content !== undefined && !env[secretName]) texts.set(secretName, content);
+      if (env[secretName])
+        problems.push(`${name} and ${secretName} are both set: unset one of them`);
+      else if (content !== undefined) texts.set(secretName, content);
     } else {
       const hint = closestName(name, Object.keys(VARIABLES));
       const advice = hint ? `Did you mean ${hint}?` : "See ollamamax config --help for the names.";
@@ -128,6 +131,24 @@ function withDefaults(values: Values): Config {
     OLLAMA_AUTH_MODE: values.OLLAMA_AUTH_MODE ?? (production ? "required" : "off"),
     OLLAMA_DB_SSL_MODE: values.OLLAMA_DB_SSL_MODE ?? (production ? "require" : "prefer"),
   };
+}
+
+const PORTS = [
+  "OLLAMA_API_PORT",
+  "OLLAMA_WEB_PORT",
+  "OLLAMA_METRICS_PORT",
+  "OLLAMA_P2P_PORT",
+] as const;
+
+function refuseSharedPorts(config: Config): void {
+  for (const [index, name] of PORTS.entries()) {
+    const other = PORTS.slice(0, index).find((before) => config[before] === config[name]);
+    if (!other || config[name] === 0) continue;
+    throw new ConfigError(
+      "CONFIG_INVALID",
+      `${other} and ${name} are both ${config[name]}: give each a port of its own`,
+    );
+  }
 }
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { parseGoDuration } from "../../core/duration.ts";
 
 /** Each reads one variable's text; undefined means that the text is not allowed. */
@@ -10,6 +11,10 @@ export const wholeNumber =
   };
 
 export const port = wholeNumber(0, 65_535);
+
+export function ipAddress(text: string): string | undefined {
+  return isIP(text) === 0 ? undefined : text;
+}
 
 export const oneOf =
   <const T extends string>(choices: readonly T[]) =>

@@ -37,6 +37,13 @@ const nodeVariables = {
     fallback: "11436",
   },
   OLLAMA_P2P_PORT: { meaning: "libp2p", allowed: PORT, parse: parse.port, fallback: "4001" },
+  OLLAMA_P2P_HOST: {
+    meaning: "address that libp2p binds",
+    allowed: "an IP address of this machine, or 0.0.0.0 or :: for all",
+    parse: parse.ipAddress,
+    fallback: "0.0.0.0",
+    shown: "0.0.0.0; under up with its own Postgres 127.0.0.1",
+  },
   OLLAMA_DATA_DIR: {
     meaning: "identity key, embedded database, state",
     allowed: "a folder",

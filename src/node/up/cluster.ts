@@ -34,7 +34,7 @@ export async function startCluster(
   await using stack = new AsyncDisposableStack();
   // First: a second `up` on this folder must not take the first one's Postgres for a left-over.
   stack.use(await takeDataDir(config.OLLAMA_DATA_DIR));
-  await checkPorts(config, count);
+  await checkPorts(config, env, count);
 
   const database = await step(deps, "registry: Postgres is up, its schema is current", () =>
     openDatabase(config, stack, deps),

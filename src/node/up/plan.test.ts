@@ -30,6 +30,20 @@ t.test("node i has every port + 10·i and a folder of its own; the rest is hande
   t.end();
 });
 
+t.test("the mesh keeps to this machine unless others can be meant to join", (t) => {
+  const rows: readonly (readonly [env: Record<string, string>, host: string])[] = [
+    [{}, "127.0.0.1"],
+    [{ OLLAMA_DB_HOST: "db" }, "0.0.0.0"],
+    [{ OLLAMA_P2P_HOST: "10.0.0.1" }, "10.0.0.1"],
+    [{ OLLAMA_P2P_HOST: "::", OLLAMA_DB_HOST: "db" }, "::"],
+  ];
+  for (const [env, host] of rows) {
+    const [plan] = planNodes(loadConfig(env).config, env, 1, DATABASE);
+    t.equal(plan?.env["OLLAMA_P2P_HOST"], host);
+  }
+  t.end();
+});
+
 t.test("port 0 stays any free port on every node", (t) => {
   const { config } = loadConfig({ OLLAMA_API_PORT: "0" });
   t.equal(nodePorts(config, 2).OLLAMA_API_PORT, 0);

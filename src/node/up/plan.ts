@@ -26,6 +26,7 @@ export interface DatabaseAddress {
 }
 
 const PORT_STEP = 10;
+const LOOPBACK = "127.0.0.1";
 
 /**
  * Node i (from 1) gets every port + 10·(i − 1) and a folder of its own; everything else that the user set is handed on.
@@ -53,6 +54,7 @@ export function planNodes(
         ...env,
         ...Object.fromEntries(portTexts),
         OLLAMA_HOST: config.OLLAMA_HOST.host,
+        OLLAMA_P2P_HOST: p2pHost(config, env),
         OLLAMA_NODE_NAME: name,
         OLLAMA_DATA_DIR: folder,
         OLLAMA_MODELS: modelsFolder,
@@ -64,6 +66,12 @@ export function planNodes(
       },
     };
   });
+}
+
+/** With a Postgres of our own, which is on loopback, no other machine can be meant to join. */
+export function p2pHost(config: Config, env: NodeJS.ProcessEnv): string {
+  const chosen = env["OLLAMA_P2P_HOST"] || config.OLLAMA_DB_HOST;
+  return chosen ? config.OLLAMA_P2P_HOST : LOOPBACK;
 }
 
 /** The ports of node `index` (from 0). */

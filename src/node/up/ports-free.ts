@@ -1,15 +1,19 @@
 import { createServer } from "node:net";
 import { AppError } from "../../core/errors.ts";
 import type { Config } from "../config/config.ts";
-import { nodePorts } from "./plan.ts";
+import { nodePorts, p2pHost } from "./plan.ts";
 
 export class PortTakenError extends AppError<"PORT_TAKEN"> {}
 
 /** Rejects with one sentence when a port that the cluster needs is taken, before anything has been started. */
-export async function checkPorts(config: Config, count: number): Promise<void> {
+export async function checkPorts(
+  config: Config,
+  env: NodeJS.ProcessEnv,
+  count: number,
+): Promise<void> {
   for (let index = 0; index < count; index++) {
     for (const [variable, port] of Object.entries(nodePorts(config, index))) {
-      const host = variable === "OLLAMA_P2P_PORT" ? "0.0.0.0" : config.OLLAMA_HOST.host;
+      const host = variable === "OLLAMA_P2P_PORT" ? p2pHost(config, env) : config.OLLAMA_HOST.host;
       if (port === 0 || (await isFree(port, host))) continue;
       throw new PortTakenError(
         "PORT_TAKEN",
