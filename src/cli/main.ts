@@ -35,6 +35,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "change the cluster's key without shutting anybody out",
     load: async () => (await import("./rotate-key.ts")).rotateKeyCommand,
   },
+  registry: {
+    summary: "move the embedded database into a Postgres server",
+    load: async () => (await import("./registry.ts")).registryCommand,
+  },
   migrate: {
     summary: "check the database's schema, or bring it up to this version's",
     load: async () => (await import("./migrate.ts")).migrateCommand,
@@ -98,7 +102,9 @@ function parseCommandLine(name: string, command: Command, argv: string[]) {
       allowPositionals: true,
     });
   } catch (error) {
-    throw new AppError("USAGE", `${messageOf(error)} See ollamamax ${name} --help.`);
+    // Node adds advice on positional arguments, which nobody meant.
+    const [problem = ""] = messageOf(error).split(/\.? To specify a positional/);
+    throw new AppError("USAGE", `${problem}. See ollamamax ${name} --help.`);
   }
 }
 
