@@ -1,9 +1,10 @@
-import { fork } from "node:child_process";
+import { fork, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
   chmodSync,
   cpSync,
+  existsSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -19,6 +20,8 @@ import { LegacyStore, type Skipped } from "./legacy-store.ts";
 import type { LegacyModel } from "./object-metadata.ts";
 
 const never = { signal: new AbortController().signal };
+
+const FLOCK = "/usr/bin/flock";
 
 const [, , task, folder = ""] = process.argv;
 if (task === "hold") await holdOpen();
@@ -106,6 +109,20 @@ else {
     child.send("close");
     await closed;
     t.equal((await readAll(store)).models.length, 10);
+  });
+
+  t.test("so is one whose holder locks as Go's LevelDB does", async (t) => {
+    if (!existsSync(FLOCK) || !existsSync("/proc/locks")) return t.pass(`no ${FLOCK} here`);
+    const store = path.join(t.testdir(), "store");
+    await writeLegacyStore(store, manyEntries(10));
+    const child = spawn(FLOCK, [path.join(store, "LOCK"), "sh", "-c", "echo locked; cat"]);
+    const closed = once(child, "close");
+    await once(child.stdout, "data");
+    const refused = { code: "STORE_IN_USE", message: /is open elsewhere by process \d+: stop/ };
+    await t.rejects(LegacyStore.open({ folder: store }, never), refused);
+    child.stdin.end();
+    await closed;
+    return t.equal((await readAll(store)).models.length, 10);
   });
 
   t.test("while it is read nobody else can open it", async (t) => {

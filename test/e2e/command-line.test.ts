@@ -11,7 +11,15 @@ const run = async (args: readonly string[], env: Readonly<Record<string, string>
 
 t.test("--version and --help", async (t) => {
   t.match(await run(["--version"]), { code: 0, stdout: /^ollamamax \d+\.\d+\.\d+\n$/ });
-  for (const command of ["up", "serve", "import", "import-leveldb", "registry", "migrate", "config"]) {
+  for (const command of [
+    "up",
+    "serve",
+    "import",
+    "import-leveldb",
+    "registry",
+    "migrate",
+    "config",
+  ]) {
     t.match(await run(["--help"]), { code: 0, stdout: new RegExp(`ollamamax ${command}`) });
     t.match(await run([command, "--help"]), {
       code: 0,

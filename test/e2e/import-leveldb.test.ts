@@ -91,7 +91,8 @@ async function heldImport(store: string) {
   });
   await inserted.promise;
   const child = spawn(process.execPath, ["src/main.ts", "import-leveldb", store], {
-    env: { ...withoutOurs(process.env), ...env },
+    // What a killed one leaves behind goes with the test's folder.
+    env: { ...withoutOurs(process.env), ...env, TMPDIR: path.dirname(store) },
     stdio: ["ignore", "ignore", "pipe"],
   });
   let stderr = "";
