@@ -52,7 +52,9 @@ export function joinWrites(raw: MessageStream, secured: MessageStream): void {
     accepts = true;
   });
   secured.send = (data) => {
-    if (secured.status !== "open") return encrypt(data); // which says what is wrong
+    // Its users learn of the end by its event. Yamux measures round trips in the background and writes when one is over: what
+    // this threw there would end the process.
+    if (secured.status !== "open") return false;
     if (data instanceof Uint8Array) queue.push(data);
     else queue.push(...data);
     queuedBytes += data.byteLength;
