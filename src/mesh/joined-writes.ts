@@ -52,8 +52,8 @@ export function joinWrites(raw: MessageStream, secured: MessageStream): void {
     accepts = true;
   });
   secured.send = (data) => {
-    // Its users learn of the end by its event. Yamux measures round trips in the background and writes when one is over: what
-    // this threw there would end the process.
+    // Its users learn of the end by its event. Yamux opens a stream in a microtask of its own (muxer.ts, onCreateStream):
+    // what this threw there would end the process.
     if (secured.status !== "open") return false;
     if (data instanceof Uint8Array) queue.push(data);
     else queue.push(...data);
