@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { ManifestDigest } from "../core/digest.ts";
-import type { InferenceError } from "../core/errors.ts";
+import { InferenceError } from "../core/errors.ts";
 import type { LoadedModel, RunnerOptions } from "../core/inference.ts";
 import type { Logger } from "../core/log.ts";
 import { expiresInMs, type ModelUse, PROCESS_BYTES } from "./loaded-models.ts";
@@ -17,6 +17,9 @@ interface Deps {
   readonly clock: Clock;
   readonly log: Logger;
 }
+
+/** Made once, for each request ends an expiry. */
+const IN_USE = new InferenceError("CANCELLED", "a request uses the model");
 
 /** One model of this node: its queue, its runner while it is loaded, and its keep-alive. */
 export class ModelHost {
@@ -96,7 +99,7 @@ export class ModelHost {
   begin(keepAliveMs: number | undefined): void {
     const isHere = this.#resident !== undefined || this.#loading !== undefined;
     this.#keepAliveMs = keepAliveMs ?? (isHere ? this.#keepAliveMs : this.#defaultKeepAliveMs);
-    this.#expiry?.stop.abort();
+    this.#expiry?.stop.abort(IN_USE);
     this.#expiry = undefined;
   }
 

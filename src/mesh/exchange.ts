@@ -19,6 +19,9 @@ interface Waiter {
   readonly check: () => void;
 }
 
+/** Made once: an error's stack costs more than the rest of an exchange's end. */
+const OVER = new InferenceError("STREAM_BROKEN", "this exchange is over");
+
 /** One request and its reply over a channel. */
 export class Exchange implements PeerStream {
   readonly peer: NodeId;
@@ -103,7 +106,7 @@ export class Exchange implements PeerStream {
       this.#peerEnded = this.#channel.read() === END;
     }
     const clean = this.#ended && this.#peerEnded && !this.#channel.failure;
-    this.#over = new InferenceError("STREAM_BROKEN", "this exchange is over");
+    this.#over = OVER;
     if (!clean) this.#channel.reset(new Error("the exchange was left"));
     this.#onEvent();
     this.#channel.onEvent = () => {};

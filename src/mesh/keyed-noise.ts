@@ -2,6 +2,7 @@ import { noise } from "@chainsafe/libp2p-noise";
 import type { ConnectionEncrypter, MessageStream } from "@libp2p/interface";
 import { clusterKeyId, noisePrologue } from "./cluster-key.ts";
 import { joinWrites } from "./joined-writes.ts";
+import { quietDecoder } from "./quiet-decoder.ts";
 
 /** What noise takes of libp2p's components. */
 type Components = Parameters<ReturnType<typeof noise>>[0];
@@ -56,17 +57,20 @@ function keyedNoise(key: Uint8Array, components: Components | undefined): Connec
   const inner = noise({ prologueBytes: noisePrologue(key) })(components);
   return {
     protocol: `/noise/ollamamax/${clusterKeyId(key)}`,
-    secureInbound: async (connection, options) => {
-      const secured = await inner.secureInbound(connection, options);
-      joinWrites(connection, secured.connection);
-      return secured;
-    },
-    secureOutbound: async (connection, options) => {
-      const secured = await inner.secureOutbound(connection, options);
-      joinWrites(connection, secured.connection);
-      return secured;
-    },
+    secureInbound: async (connection, options) =>
+      lighter(connection, await inner.secureInbound(connection, options)),
+    secureOutbound: async (connection, options) =>
+      lighter(connection, await inner.secureOutbound(connection, options)),
   };
+}
+
+function lighter<T extends { readonly connection: MessageStream }>(
+  raw: MessageStream,
+  secured: T,
+): T {
+  joinWrites(raw, secured.connection);
+  quietDecoder(secured.connection);
+  return secured;
 }
 
 function noSharedKey(onMismatch: (connection: MessageStream) => void): ConnectionEncrypter {
