@@ -1,6 +1,7 @@
 import type { Stream } from "@libp2p/interface";
 import { afterThisTurn } from "../core/after-this-turn.ts";
 import { END, END_FRAME, encodeFrame, type Frame, FrameReader } from "./frames.ts";
+import { thriftyWindow } from "./thrifty-window.ts";
 
 /** Reading pauses above it, so that a peer which sends faster than we take is slowed by its window. */
 const INBOX_BYTES_HIGH = 2 * 1_024 ** 2;
@@ -32,6 +33,7 @@ export class Channel {
   constructor(stream: Stream, messageBytesMax: number) {
     this.#stream = stream;
     this.#reader = new FrameReader(messageBytesMax);
+    thriftyWindow(stream);
     stream.addEventListener("close", (event) => {
       this.#fail(event.error ?? new Error("the stream was closed"));
     });

@@ -73,6 +73,27 @@ t.test("a reader who leaves stops the source", async (t) => {
   t.ok(isStopped);
 });
 
+t.test("what rides waits for the next, and is not lost where there is none", async (t) => {
+  const rides = (value: number): boolean => value === 0;
+  const rows: readonly (readonly [groups: number[][], batches: number[][]])[] = [
+    [
+      [[0], [1], [2]],
+      [[0, 1], [2]],
+    ],
+    [
+      [[1], [0], [2]],
+      [[1], [0, 2]],
+    ],
+    [[[0]], [[0]]],
+    [[[0], [0], [1]], [[0, 0, 1]]],
+  ];
+  for (const [groups, expected] of rows) {
+    const got: (readonly number[])[] = [];
+    for await (const batch of batches(inGroups(groups), rides)) got.push(batch);
+    t.same(got, expected);
+  }
+});
+
 t.test("an empty source has no batch", async (t) => {
   for await (const _batch of batches(inGroups([[]]))) t.fail("there is nothing");
   t.pass();

@@ -5,9 +5,13 @@ const BATCH_MAX = 64;
 
 /**
  * Groups what is ready at the same moment: the first value of a batch is never held back, and while its reader is busy
- * with one batch the next one fills. At most one value is asked for ahead of the batch.
+ * with one batch the next one fills. At most one value is asked for ahead of the batch. A value that `rides` waits for the
+ * one after it.
  */
-export async function* batches<T>(values: AsyncIterable<T>): AsyncIterable<readonly T[]> {
+export async function* batches<T>(
+  values: AsyncIterable<T>,
+  rides: (value: T) => boolean = () => false,
+): AsyncIterable<readonly T[]> {
   const iterator = values[Symbol.asyncIterator]();
   const inFlight: { result?: IteratorResult<T>; error?: { readonly reason: unknown } } = {};
   const ask = (): Promise<void> =>
@@ -25,10 +29,11 @@ export async function* batches<T>(values: AsyncIterable<T>): AsyncIterable<reado
       await pending;
       const batch: T[] = [];
       while (inFlight.result && !inFlight.result.done && batch.length < BATCH_MAX) {
-        batch.push(inFlight.result.value);
+        const { value } = inFlight.result;
+        batch.push(value);
         delete inFlight.result;
         pending = ask();
-        await Promise.race([pending, nothingReady()]);
+        await (rides(value) ? pending : Promise.race([pending, nothingReady()]));
       }
       if (batch.length > 0) yield batch;
       if (inFlight.error) throw inFlight.error.reason;

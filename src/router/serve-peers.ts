@@ -64,7 +64,7 @@ async function* answer(
     case "generate": {
       const body = parseBody(generateSchema, call.value.requestJson);
       const events = engine.generate({ requestId, model, ...body }, o);
-      for await (const batch of batches(withoutLoneStart(events))) yield eventsPart(batch);
+      for await (const batch of batches(events, ridesWithText())) yield eventsPart(batch);
       return;
     }
     case "embed": {
@@ -107,21 +107,12 @@ async function* answer(
  * The caller does nothing with a start before the first text has come, and it expects that as soon as it has asked: so the
  * two share one message. After a wait in the queue the start goes by itself, because it ends the caller's patience for that.
  */
-async function* withoutLoneStart(
-  events: AsyncIterable<GenerateEvent>,
-): AsyncIterable<GenerateEvent> {
-  let isFirst = true;
-  let held: GenerateEvent | undefined;
-  for await (const event of events) {
-    if (isFirst && event.type === "started") held = event;
-    else {
-      if (held) yield held;
-      held = undefined;
-      yield event;
-    }
-    isFirst = false;
-  }
-  if (held) yield held;
+function ridesWithText(): (event: GenerateEvent) => boolean {
+  let hasWaited = false;
+  return ({ type }) => {
+    hasWaited ||= type === "queued" || type === "loading";
+    return type === "started" && !hasWaited;
+  };
 }
 
 function last(message: Part["message"]): Part {
