@@ -3,6 +3,7 @@ import type { ManifestDigest } from "../core/digest.ts";
 import { INFERENCE_ERRORS, InferenceError, isAborted, messageOf } from "../core/errors.ts";
 import type { Route } from "../core/inference.ts";
 import type { NodeId } from "../core/node-id.ts";
+import type { NodeView } from "../core/node-view.ts";
 import type { ClusterView, Engine, ReplicaIndex, Waiting } from "../core/ports.ts";
 import type { Random } from "../core/random.ts";
 import type { Breakers } from "./breaker.ts";
@@ -42,10 +43,11 @@ export class Attempts {
 
   /** The next node to ask. Throws when nobody is left: what the last one said, or MODEL_NOT_HERE. */
   next(): { readonly route: Route; readonly engine: Engine; readonly attempt: Attempt } {
-    const node = this.#asked.size < ATTEMPTS_MAX ? this.#pick() : undefined;
+    const nodes = this.#deps.view.nodes();
+    const node = this.#asked.size < ATTEMPTS_MAX ? this.#pick(nodes) : undefined;
     if (node === undefined) throw this.#nobodyLeft();
     this.#asked.add(node);
-    const view = this.#deps.view.nodes().find(({ id }) => id === node);
+    const view = nodes.find(({ id }) => id === node);
     const route = {
       node,
       nodeName: view?.name ?? "",
@@ -72,12 +74,12 @@ export class Attempts {
     if (!elsewhere || (sent && !resume)) throw failure;
   }
 
-  #pick(): NodeId | undefined {
-    const { view, replicas, breakers, inFlight, clock, random } = this.#deps;
+  #pick(view: readonly NodeView[]): NodeId | undefined {
+    const { replicas, breakers, inFlight, clock, random } = this.#deps;
     const nowMs = clock.nowMs();
     const choice = {
       ...this.#key,
-      view: view.nodes(),
+      view,
       holders: replicas.holders(this.#key.model),
       asked: this.#asked,
       inFlight: (node: NodeId) => inFlight.of(node),

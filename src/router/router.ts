@@ -50,11 +50,13 @@ export class Router implements Inference, AsyncDisposable {
   readonly #attempts: AttemptDeps;
   readonly #watchdog = new Watchdog();
   readonly #closed = new AbortController();
+  readonly #self: NodeId;
   #running = 0;
   #onIdle: () => void = () => {};
 
   private constructor(deps: RouterDeps) {
     this.#deps = deps;
+    this.#self = deps.view.self().id;
     this.#attempts = {
       ...deps,
       engineOf: (node) => this.#engineOf(node),
@@ -166,7 +168,7 @@ export class Router implements Inference, AsyncDisposable {
   }
 
   #engineOf(node: NodeId): Engine {
-    if (node === this.#deps.view.self().id) return this.#deps.engine;
+    if (node === this.#self) return this.#deps.engine;
     return new RemoteEngine(node, {
       streams: this.#deps.streams,
       view: (id) => this.#deps.view.nodes().find((view) => view.id === id),
