@@ -90,7 +90,7 @@ onEachPostgres((t, server) => {
     const mute = {
       ...options,
       port: door.port,
-      connectTimeoutMs: 50,
+      connectTimeoutMs: 1_000,
       whenUnreachable: "retry" as const,
     };
     const clock = new ManualClock();
