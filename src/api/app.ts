@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
+import { LATENCY_BUCKETS_SECONDS, noMetrics } from "../core/metrics.ts";
 import { nodes } from "./cluster/nodes.ts";
 import { replicas } from "./cluster/replicas.ts";
 import type { RouteContext } from "./deps.ts";
@@ -43,12 +44,15 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
   const app = new Hono<ApiEnv>({ strict: true });
   const gate = gateOf(context.options.host, context.options.origins);
 
+  const measure = requestMeter(context);
   app.use(async (c, next) => {
+    const startedMs = context.clock.nowMs();
     const given = c.req.header("x-request-id") ?? "";
     const requestId = REQUEST_ID.test(given) ? given : randomUUID();
     c.set("requestId", requestId);
     await next();
     c.header("X-Request-Id", requestId);
+    measure(c, context.clock.nowMs() - startedMs);
   });
   app.use(async (c, next) => {
     const refused = refusal(c, gate);
@@ -72,6 +76,29 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
     return c.get("streaming") ? errorResponse(error, "application/json") : errorResponse(error);
   });
   return app;
+}
+
+const METHODS = ["GET", "HEAD", "POST", "OPTIONS"];
+
+/** Counts requests by their route, and how long each took until its answer began. */
+function requestMeter({ metrics = noMetrics }: RouteContext): (c: Context, ms: number) => void {
+  const requests = metrics.counter({
+    name: "ollamamax_http_requests_total",
+    help: "Requests to the API and the dashboard.",
+    labels: ["route", "method", "status"],
+  });
+  const latency = metrics.histogram({
+    name: "ollamamax_http_response_seconds",
+    help: "Time until an answer begins.",
+    labels: ["route"],
+    buckets: LATENCY_BUCKETS_SECONDS,
+  });
+  return (c, ms) => {
+    const route = methodsOf(c.req.path).length > 0 ? c.req.path : "other";
+    const method = METHODS.includes(c.req.method) ? c.req.method : "other";
+    requests.add({ route, method, status: `${c.res.status}` });
+    latency.observe({ route }, ms / 1_000);
+  };
 }
 
 /** The host and origin gate: an empty 403, or the answer to a preflight. */

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
 import type { ClusterView, Engine, Inference, LocalModels, ReplicaIndex } from "../core/ports.ts";
 
 export interface ApiOptions {
@@ -34,6 +35,7 @@ export interface ApiDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly readiness: () => readonly Readiness[];
+  readonly metrics?: Metrics;
 }
 
 /** What a route needs. */

@@ -11,10 +11,12 @@ import type {
   RunnerOptions,
 } from "../core/inference.ts";
 import type { Logger } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
 import type { ModelFiles } from "../core/model.ts";
 import type { Engine, LocalModels, Waiting } from "../core/ports.ts";
 import type { Random } from "../core/random.ts";
 import { unlessAborted } from "./changes.ts";
+import { measureEngine } from "./engine-metrics.ts";
 import type { LoadRunner } from "./loading.ts";
 import { ModelHost } from "./model-host.ts";
 import { completeOptions, type LlamaEngineOptions } from "./options.ts";
@@ -42,6 +44,7 @@ export interface LlamaEngineDeps {
   readonly log: Logger;
   /** What the machine can give to models. */
   readonly freeMemoryBytes?: () => number;
+  readonly metrics?: Metrics;
 }
 
 /** Runs models of this node's store with llama.cpp, each in a process of its own. */
@@ -69,7 +72,9 @@ export class LlamaEngine implements Engine, AsyncDisposable {
     options: Partial<LlamaEngineOptions>,
     deps: LlamaEngineDeps,
   ): Promise<LlamaEngine> {
-    return new LlamaEngine(completeOptions(options), deps);
+    const engine = new LlamaEngine(completeOptions(options), deps);
+    if (deps.metrics) measureEngine(deps.metrics, () => engine.status());
+    return engine;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,6 +16,7 @@ export interface HeartbeatsDeps {
   /** What to say of ourselves now. */
   readonly self: () => Omit<HeartbeatRecord, "sequence" | "ttlMs">;
   readonly nodeCount: () => number;
+  readonly onSent?: () => void;
 }
 
 /** A report that changes all the time is told twice as often as one that does not, and what came between with it. */
@@ -62,6 +63,7 @@ export class Heartbeats implements AsyncDisposable {
     };
     const updates = this.#pending.splice(0, MEMBERSHIP_UPDATES_MAX);
     await this.#deps.gossip.publish("heartbeats", { heartbeat, updates });
+    this.#deps.onSent?.();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

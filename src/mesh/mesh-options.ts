@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { NodeReport } from "../core/node-view.ts";
 import type { Random } from "../core/random.ts";
@@ -28,6 +29,7 @@ export interface MeshDeps {
   /** What this node says of itself, asked for at each heartbeat. */
   readonly report: () => NodeReport;
   readonly directory?: PeerDirectory;
+  readonly metrics?: Metrics;
   /** A peer from the registry or the bootstrap list has another cluster key: its address. */
   readonly onKeyMismatch?: (address: string) => void;
 }

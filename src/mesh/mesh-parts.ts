@@ -1,5 +1,6 @@
 import type { Multiaddr } from "@multiformats/multiaddr";
 import type { Clock } from "../core/clock.ts";
+import { noMetrics } from "../core/metrics.ts";
 import { type NodeId, parseNodeId } from "../core/node-id.ts";
 import type { NodeChange } from "../core/ports.ts";
 import { configuredAddress, peerIdOf } from "./addresses.ts";
@@ -16,6 +17,7 @@ import { LiveView } from "./live-view.ts";
 import { Membership } from "./membership/membership.ts";
 import { ReplicaTable } from "./membership/replica-table.ts";
 import type { GossipRecord } from "./membership-records.ts";
+import { countHeartbeats, type HeartbeatCounts } from "./mesh-metrics.ts";
 import type { MeshDeps, MeshOptions } from "./mesh-options.ts";
 import { PooledStreams } from "./pooled-streams.ts";
 import { Prober } from "./prober.ts";
@@ -37,6 +39,7 @@ export interface MeshParts {
   readonly prober: Prober;
   readonly detection: Detection;
   readonly heartbeats: Heartbeats;
+  readonly counted: HeartbeatCounts;
   readonly view: LiveView;
   readonly replicas: Replicas;
 }
@@ -110,6 +113,7 @@ function wire(
     membership,
     observe: (node, evidence) => detection.handle({ type: "evidence", node, evidence }),
   });
+  const counted = countHeartbeats(deps.metrics ?? noMetrics);
   const gossip = Gossip.open({
     pubsub: libp2p.services.pubsub,
     log,
@@ -120,7 +124,10 @@ function wire(
     },
   });
   const heartbeats = stack.use(
-    Heartbeats.open({ clock, random, log, gossip, self, nodeCount: () => view.nodes().length }),
+    Heartbeats.open({
+      ...{ clock, random, log, gossip, self, onSent: counted.sent },
+      nodeCount: () => view.nodes().length,
+    }),
   );
   const replicas = stack.use(
     Replicas.open({
@@ -159,6 +166,7 @@ function wire(
   );
   const parts = {
     ...transport,
+    counted,
     membership,
     discovery,
     prober,
@@ -219,6 +227,7 @@ function listen({ libp2p, detection, heartbeats }: MeshParts, mismatches: KeyMis
 function take({ heartbeat, updates }: GossipRecord, author: NodeId, parts: MeshParts): void {
   const { detection, membership, discovery, gater, replicas } = parts;
   if (heartbeat) {
+    parts.counted.received();
     const { node, multiaddrs, replicaVersion } = heartbeat;
     detection.handle({ type: "heartbeat", heartbeat });
     discovery.learn(node, multiaddrs);

@@ -1,6 +1,7 @@
 import type { NodeId } from "../core/node-id.ts";
 import type { ClusterView, PeerStreams, ReplicaIndex, Waiting } from "../core/ports.ts";
 import { peerIdOf } from "./addresses.ts";
+import { measureCluster } from "./mesh-metrics.ts";
 import type { MeshDeps, MeshOptions } from "./mesh-options.ts";
 import { type MeshParts, openParts } from "./mesh-parts.ts";
 
@@ -27,6 +28,7 @@ export class Mesh implements AsyncDisposable {
   static async open(options: MeshOptions, deps: MeshDeps): Promise<Mesh> {
     await using stack = new AsyncDisposableStack();
     const parts = await openParts(options, deps, stack);
+    if (deps.metrics) measureCluster(deps.metrics, parts.view, parts.replicas);
     return new Mesh(parts, stack.move());
   }
 

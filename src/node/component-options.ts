@@ -39,6 +39,10 @@ export function meshOptions(config: Config, clusterKeys: readonly Uint8Array[]) 
   };
 }
 
+export function metricsOptions(config: Config) {
+  return { host: config.OLLAMA_HOST.host, port: config.OLLAMA_METRICS_PORT };
+}
+
 export function apiOptions(config: Config) {
   return {
     host: config.OLLAMA_HOST.host,

@@ -6,6 +6,8 @@ import { LlamaEngine } from "../engine/llama-engine.ts";
 import { parseClusterKey } from "../mesh/cluster-key.ts";
 import { loadOrCreateIdentity } from "../mesh/identity.ts";
 import { Mesh } from "../mesh/mesh.ts";
+import { MetricsServer } from "../observability/metrics-server.ts";
+import { Prometheus } from "../observability/prometheus.ts";
 import { Leader } from "../registry/leader.ts";
 import type { Registry } from "../registry/registry.ts";
 import { RegistrySync } from "../registry/registry-sync.ts";
@@ -15,7 +17,7 @@ import { servePeers } from "../router/serve-peers.ts";
 import { announceModels } from "./announce-models.ts";
 import { hasKeptClusterKeys, resolveClusterKeys } from "./cluster-keys.ts";
 import { followClusterPolicy } from "./cluster-policy.ts";
-import { apiOptions, engineOptions, meshOptions } from "./component-options.ts";
+import { apiOptions, engineOptions, meshOptions, metricsOptions } from "./component-options.ts";
 import type { Config } from "./config/config.ts";
 import { takeDataDir } from "./data-dir.ts";
 import type { NodeDeps } from "./deps.ts";
@@ -33,7 +35,12 @@ export interface NodeOptions extends Config {
 }
 
 export interface Node extends AsyncDisposable {
-  readonly address: { readonly nodeId: string; readonly apiUrl: string; readonly webUrl: string };
+  readonly address: {
+    readonly nodeId: string;
+    readonly apiUrl: string;
+    readonly webUrl: string;
+    readonly metricsUrl: string;
+  };
   /** No new requests; running ones end; the others are told. Then the node can be disposed. */
   drain(): Promise<void>;
 }
@@ -42,12 +49,13 @@ export interface Node extends AsyncDisposable {
 export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<Node> {
   await using stack = new AsyncDisposableStack();
   const { log } = deps;
-  const component = (name: string) => ({ ...deps, log: log.child({ component: name }) });
+  const metrics = new Prometheus();
+  const component = (name: string) => ({ ...deps, metrics, log: log.child({ component: name }) });
 
   stack.use(await takeDataDir(options.OLLAMA_DATA_DIR));
   const identity = await loadOrCreateIdentity(options.OLLAMA_DATA_DIR);
   const hasKeptKey = await hasKeptClusterKeys(options.OLLAMA_DATA_DIR);
-  const registry = await openRegistry(options, hasKeptKey, stack, deps);
+  const registry = await openRegistry(options, hasKeptKey, stack, component("registry"));
   const keys = await clusterKeys(options, registry, deps);
   const models = stack.use(
     await ModelStore.open({ dir: options.OLLAMA_MODELS }, component("blobs")),
@@ -92,11 +100,13 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   stack.use(
     followClusterPolicy(registry, mesh, { ...component("mesh"), dataDir: options.OLLAMA_DATA_DIR }),
   );
+  const scraped = stack.use(await MetricsServer.open(metricsOptions(options), metrics));
   report.apiUrl = api.url;
   stack.use(announceModels(models, replicas, () => sync.touch()));
   mesh.touch();
 
-  const address = { nodeId: identity.nodeId, apiUrl: api.url, webUrl: api.webUrl };
+  const urls = { apiUrl: api.url, webUrl: api.webUrl, metricsUrl: scraped.url };
+  const address = { nodeId: identity.nodeId, ...urls };
   log.info({ ...address, p2p: mesh.multiaddrs() }, "node is ready");
   const opened = stack.move();
   return {

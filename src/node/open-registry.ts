@@ -1,3 +1,4 @@
+import type { Metrics } from "../core/metrics.ts";
 import { EmbeddedPostgres } from "../registry/embedded-postgres.ts";
 import { Registry } from "../registry/registry.ts";
 import { registryOptions } from "./component-options.ts";
@@ -13,20 +14,19 @@ export async function openRegistry(
   options: NodeOptions,
   hasKeptKey: boolean,
   stack: AsyncDisposableStack,
-  deps: NodeDeps,
+  deps: NodeDeps & { readonly metrics: Metrics },
 ): Promise<Registry> {
-  const log = deps.log.child({ component: "registry" });
   const address = options.OLLAMA_DB_HOST
     ? givenDatabase(options, options.OLLAMA_DB_HOST)
     : stack.use(
         await EmbeddedPostgres.open(
           { dataDir: options.OLLAMA_DATA_DIR, port: options.OLLAMA_DB_PORT },
-          { ...deps, log },
+          deps,
         ),
       ).address;
   const whenUnreachable = hasKeptKey || options.OLLAMA_CLUSTER_KEY ? "retry" : "fail";
   const settings = { ...registryOptions(options, address), migrate: options.migrate };
-  return stack.use(await Registry.open({ ...settings, whenUnreachable }, { ...deps, log }));
+  return stack.use(await Registry.open({ ...settings, whenUnreachable }, deps));
 }
 
 export function givenDatabase(

@@ -1,4 +1,10 @@
 import type { Clock } from "../core/clock.ts";
+import {
+  type Histogram,
+  LATENCY_BUCKETS_SECONDS,
+  type Metrics,
+  noMetrics,
+} from "../core/metrics.ts";
 import type { Waiting } from "../core/ports.ts";
 import { connect, disconnect, type Sql } from "./connect.ts";
 import { isAway, isLost, RegistryError, toRegistryError } from "./errors.ts";
@@ -24,14 +30,27 @@ const CLOSE_MS = 5_000;
 export class Pool implements Database, AsyncDisposable {
   readonly #options: PoolOptions;
   readonly #clock: Clock;
+  readonly #statements: Histogram;
   readonly #givenUp = new Set<Promise<void>>();
   #sql: Sql;
   #running = 0;
   #reachable = true;
 
-  constructor(options: PoolOptions, { clock }: { readonly clock: Clock }) {
+  constructor(
+    options: PoolOptions,
+    { clock, metrics = noMetrics }: { readonly clock: Clock; readonly metrics?: Metrics },
+  ) {
     this.#options = options;
     this.#clock = clock;
+    this.#statements = metrics.histogram({
+      name: "ollamamax_db_statements_seconds",
+      help: "Statements and transactions on the registry, by how they went.",
+      labels: ["outcome"],
+      buckets: LATENCY_BUCKETS_SECONDS,
+    });
+    metrics.gauge({ name: "ollamamax_db_reachable", help: "1 while the registry answers." }, () => [
+      [{}, this.#reachable ? 1 : 0],
+    ]);
     this.#sql = connect(options);
   }
 
@@ -48,18 +67,25 @@ export class Pool implements Database, AsyncDisposable {
   async run<T>(action: (sql: Sql) => PromiseLike<T>, o?: Waiting): Promise<T> {
     o?.signal.throwIfAborted();
     const sql = this.#sql;
+    const startedMs = this.#clock.nowMs();
+    let outcome = "ok";
     this.#running++;
     try {
       const result = await this.#answered(action(sql), o?.signal);
       this.#reachable = true;
       return result;
     } catch (error) {
-      if (o?.signal.aborted) throw o.signal.reason;
+      if (o?.signal.aborted) {
+        outcome = "aborted";
+        throw o.signal.reason;
+      }
       this.#reachable = !isAway(error);
+      outcome = this.#reachable ? "error" : "away";
       if (isLost(error)) this.#giveUp(sql);
       throw toRegistryError(error, this.#options);
     } finally {
       this.#running--;
+      this.#statements.observe({ outcome }, (this.#clock.nowMs() - startedMs) / 1_000);
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
 import type { Waiting } from "../core/ports.ts";
 import type { Random } from "../core/random.ts";
 import { retry } from "../core/retry.ts";
@@ -17,6 +18,7 @@ export interface RegistryDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly metrics?: Metrics;
 }
 
 const RETRY = { firstMs: 500, maxMs: 10_000 };

@@ -8,6 +8,7 @@ import type { ClusterView, Engine, ReplicaIndex, Waiting } from "../core/ports.t
 import type { Random } from "../core/random.ts";
 import type { Breakers } from "./breaker.ts";
 import type { InFlight } from "./in-flight.ts";
+import type { RouterMetrics } from "./router-metrics.ts";
 import { candidatesOf, rank } from "./select.ts";
 
 export interface AttemptDeps {
@@ -18,6 +19,7 @@ export interface AttemptDeps {
   readonly inFlight: InFlight;
   readonly clock: Clock;
   readonly random: Random;
+  readonly metrics: RouterMetrics;
 }
 
 export const ATTEMPTS_MAX = 3;
@@ -55,7 +57,8 @@ export class Attempts {
       overheadMs: this.#deps.clock.nowMs() - this.#arrivedMs - this.#engineMs,
     };
     this.#deps.breakers.asked(node);
-    const attempt = new Attempt(node, this.#deps, (tookMs) => {
+    const place = { node, where: view?.self ? "here" : "peer" };
+    const attempt = new Attempt(place, this.#deps, (tookMs) => {
       this.#engineMs += tookMs;
     });
     return { route, engine: this.#deps.engineOf(node), attempt };
@@ -103,13 +106,19 @@ export class Attempts {
 /** One node's turn. Tells the breaker, the failure detector and the replica index how it went. */
 export class Attempt implements Disposable {
   readonly #node: NodeId;
+  readonly #where: string;
   readonly #deps: AttemptDeps;
   readonly #onEnd: (tookMs: number) => void;
   readonly #startedMs: number;
   #told = false;
 
-  constructor(node: NodeId, deps: AttemptDeps, onEnd: (tookMs: number) => void) {
+  constructor(
+    { node, where }: { readonly node: NodeId; readonly where: string },
+    deps: AttemptDeps,
+    onEnd: (tookMs: number) => void,
+  ) {
     this.#node = node;
+    this.#where = where;
     this.#deps = deps;
     this.#onEnd = onEnd;
     this.#startedMs = deps.clock.nowMs();
@@ -120,12 +129,14 @@ export class Attempt implements Disposable {
   served(): void {
     if (this.#told) return;
     this.#told = true;
+    this.#count("ok");
     this.#deps.breakers.succeeded(this.#node);
     this.#deps.view.observe(this.#node, "served");
   }
 
   failed(failure: InferenceError): void {
     this.#told = true;
+    this.#count(failure.code);
     const { against } = INFERENCE_ERRORS[failure.code];
     if (against === "announcement") this.#deps.replicas.doubt(this.#node);
     if (against !== "health") {
@@ -136,6 +147,10 @@ export class Attempt implements Disposable {
     // A runner that died says nothing of the node around it: the peer itself told us.
     if (failure.code === "RUNNER_DIED") return;
     this.#deps.view.observe(this.#node, failure.code === "STALLED" ? "stalled" : "failed");
+  }
+
+  #count(outcome: string): void {
+    this.#deps.metrics.attempts.add({ where: this.#where, outcome });
   }
 
   [Symbol.dispose](): void {

@@ -5,12 +5,14 @@ import { ManualClock } from "../../test/fixtures/manual-clock.ts";
 import { seededRandom } from "../../test/fixtures/seeded-random.ts";
 import { InferenceError, type InferenceErrorCode } from "../core/errors.ts";
 import type { GenerateEvent, GenerateRequest, RoutedEvent } from "../core/inference.ts";
+import { noMetrics } from "../core/metrics.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { Engine, Waiting } from "../core/ports.ts";
 import { ATTEMPTS_MAX, Attempts } from "./attempts.ts";
 import { Breakers } from "./breaker.ts";
 import { generateWithFailover } from "./failover.ts";
 import { InFlight } from "./in-flight.ts";
+import { routerMetrics } from "./router-metrics.ts";
 import { Watchdog } from "./watchdog.ts";
 
 const MODEL = digestOf("m");
@@ -57,12 +59,13 @@ class Cluster {
           doubt: (node) => this.doubted.push(node),
         },
         engineOf: (node) => this.#engine(node),
-        ...{ breakers: this.#breakers, inFlight: this.inFlight },
+        ...{ breakers: this.#breakers, inFlight: this.inFlight, metrics: routerMetrics(noMetrics) },
         ...{ clock: this.clock, random: seededRandom(seed) },
       },
     );
     const events: RoutedEvent[] = [];
-    const deps = { watchdog: new Watchdog(), clock: this.clock };
+    const metrics = routerMetrics(noMetrics);
+    const deps = { watchdog: new Watchdog(), clock: this.clock, metrics };
     let error: unknown;
     let done = false;
     const reading = (async () => {

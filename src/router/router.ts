@@ -10,6 +10,7 @@ import type {
   RoutedEvent,
 } from "../core/inference.ts";
 import type { Logger } from "../core/log.ts";
+import { type Metrics, noMetrics } from "../core/metrics.ts";
 import type { ModelDescription } from "../core/model.ts";
 import type { NodeId } from "../core/node-id.ts";
 import { canServe, type NodeView } from "../core/node-view.ts";
@@ -30,6 +31,7 @@ import { generateWithFailover } from "./failover.ts";
 import { InFlight } from "./in-flight.ts";
 import { promptPrefix } from "./prompt-prefix.ts";
 import { RemoteEngine } from "./remote-engine.ts";
+import { type RouterMetrics, routerMetrics } from "./router-metrics.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface RouterDeps {
@@ -42,6 +44,7 @@ export interface RouterDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly metrics?: Metrics;
 }
 
 /** The cluster as one engine. */
@@ -50,6 +53,7 @@ export class Router implements Inference, AsyncDisposable {
   readonly #attempts: AttemptDeps;
   readonly #watchdog = new Watchdog();
   readonly #closed = new AbortController();
+  readonly #metrics: RouterMetrics;
   readonly #self: NodeId;
   #running = 0;
   #onIdle: () => void = () => {};
@@ -57,11 +61,13 @@ export class Router implements Inference, AsyncDisposable {
   private constructor(deps: RouterDeps) {
     this.#deps = deps;
     this.#self = deps.view.self().id;
+    this.#metrics = routerMetrics(deps.metrics ?? noMetrics);
     this.#attempts = {
       ...deps,
       engineOf: (node) => this.#engineOf(node),
       breakers: new Breakers(),
       inFlight: new InFlight(),
+      metrics: this.#metrics,
     };
   }
 
@@ -78,7 +84,7 @@ export class Router implements Inference, AsyncDisposable {
     using _request = this.#enter();
     const key = { model: request.model, prefix: promptPrefix(request.input) };
     const attempts = new Attempts(key, this.#attempts);
-    const deps = { watchdog: this.#watchdog, clock: this.#deps.clock };
+    const deps = { watchdog: this.#watchdog, clock: this.#deps.clock, metrics: this.#metrics };
     yield* generateWithFailover(request, attempts, deps, this.#bounded(o));
   }
 

@@ -58,6 +58,24 @@ t.test("three processes, one registry, inference from any node", async (t) => {
     t.equal(streamed.headers["content-type"], "application/x-ndjson");
   });
 
+  await t.test("its metrics tell what happened", async (t) => {
+    const { text } = await call(c.metricsUrl);
+    const lines = text.split("\n");
+    t.ok(lines.includes('ollamamax_mesh_nodes{health="alive"} 3'));
+    t.ok(lines.includes('ollamamax_mesh_replicas{state="ready"} 2'));
+    t.ok(lines.includes('ollamamax_inference_attempts_total{where="peer",outcome="ok"} 2'));
+    t.ok(
+      lines.includes(
+        'ollamamax_http_requests_total{route="/api/chat",method="POST",status="200"} 2',
+      ),
+    );
+    t.match(text, /^ollamamax_inference_tokens_total\{kind="output"\} [1-9]/m);
+    t.match(text, /^ollamamax_inference_first_text_seconds_count 2$/m);
+    t.match(text, /^ollamamax_mesh_heartbeats_total\{direction="received"\} [1-9]/m);
+    t.match(text, /^ollamamax_db_statements_seconds_count\{outcome="ok"\} [1-9]/m);
+    t.match(text, /^ollamamax_engine_slots 4$/m);
+  });
+
   await t.test("a holder killed under load fails no request", async (t) => {
     const victim = daemons.get("b");
     const wave = () =>

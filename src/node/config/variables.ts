@@ -31,7 +31,7 @@ const nodeVariables = {
   OLLAMA_API_PORT: { meaning: "API", allowed: PORT, parse: parse.port, shown: "11434" },
   OLLAMA_WEB_PORT: { meaning: "dashboard", allowed: PORT, parse: parse.port, fallback: "11435" },
   OLLAMA_METRICS_PORT: {
-    meaning: "Prometheus metrics (kept free for them; not served yet)",
+    meaning: "Prometheus metrics, at /metrics",
     allowed: PORT,
     parse: parse.port,
     fallback: "11436",
