@@ -95,12 +95,10 @@ onEachPostgres((t, server) => {
     };
     const clock = new ManualClock();
     const registry = await openRegistry(mute, { clock });
-    await until(() => clock.sleeping > 0);
-    await clock.advance(600);
-    door.endSilence();
     await using pool = openPool(options);
     await pool.sql.begin(async (tx) => {
       await tx`select pg_advisory_xact_lock(${0x6f6c6c61})`;
+      door.endSilence();
       await until(async () => {
         await clock.advance(1_000);
         const waiting =
