@@ -13,7 +13,7 @@ import type { ModelDescription } from "../core/model.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { NodeView } from "../core/node-view.ts";
 import type { Engine, PeerStream, PeerStreams, Waiting } from "../core/ports.ts";
-import { broken, decodeReply, encodeRequest, fromEventMessage, parseBody } from "./wire.ts";
+import { broken, decodeEvents, decodeReply, encodeRequest, json, parseBody } from "./wire.ts";
 import { encodeGenerateBody, encodeKeepAlive } from "./wire-schema.ts";
 
 export interface RemoteEngineDeps {
@@ -55,9 +55,8 @@ export class RemoteEngine implements Engine {
       if (reply === undefined) {
         throw broken("the peer closed the stream before its answer was complete");
       }
-      if (reply.case !== "events") throw unexpected(reply);
-      for (const message of reply.value.events) {
-        const event = fromEventMessage(message);
+      if (reply.case !== "eventsJson") throw unexpected(reply);
+      for (const event of decodeEvents(reply.value)) {
         // The stream's end travels with the answer's, and frees the stream for the next exchange: nobody reads on for it.
         const isLast = event.type === "end";
         if (isLast) await this.#receive(stream, o);
@@ -137,10 +136,6 @@ export class RemoteEngine implements Engine {
 
 function keepAliveOf({ keepAliveMs }: { readonly keepAliveMs?: number }) {
   return keepAliveMs === undefined ? {} : { keepAliveMs: encodeKeepAlive(keepAliveMs) };
-}
-
-function json(value: unknown): Uint8Array {
-  return Buffer.from(JSON.stringify(value));
 }
 
 function unexpected(reply: Reply): InferenceError {

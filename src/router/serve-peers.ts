@@ -5,7 +5,7 @@ import type { Logger } from "../core/log.ts";
 import type { Engine, LocalModels, PeerStream, PeerStreams, Waiting } from "../core/ports.ts";
 import type { InferenceRequest } from "../gen/ollamamax/v1/inference_pb.ts";
 import { batches } from "./batches.ts";
-import { decodeRequest, encodeReply, errorReply, parseBody, toEventMessage } from "./wire.ts";
+import { decodeRequest, encodeEvents, encodeReply, errorReply, json, parseBody } from "./wire.ts";
 import { decodeKeepAlive, generateSchema, runnerSchema } from "./wire-schema.ts";
 
 export interface ServePeersDeps {
@@ -17,7 +17,7 @@ export interface ServePeersDeps {
 }
 
 interface Part {
-  readonly message: Parameters<typeof encodeReply>[0];
+  readonly bytes: Uint8Array;
   readonly isLast: boolean;
 }
 
@@ -31,8 +31,8 @@ async function serve(stream: PeerStream, deps: ServePeersDeps): Promise<void> {
   try {
     const bytes = await stream.receive(o);
     if (bytes === null) return;
-    for await (const { message, isLast } of answer(decodeRequest(bytes), deps, o)) {
-      await stream.send(encodeReply(message), o);
+    for await (const { bytes: reply, isLast } of answer(decodeRequest(bytes), deps, o)) {
+      await stream.send(reply, o);
       // Before the engine tidies up, so that both travel together: the caller waits for the end to use the stream again.
       if (isLast) await stream.end(o);
     }
@@ -94,7 +94,7 @@ async function* answer(
     case "show": {
       const description = await models.describe(model, { verbose: call.value.verbose }, o);
       if (!description) throw new InferenceError("MODEL_NOT_HERE", `model ${model} is not here`);
-      const descriptionJson = Buffer.from(JSON.stringify(description));
+      const descriptionJson = json(description);
       yield last({ reply: { case: "description", value: { descriptionJson } } });
       return;
     }
@@ -115,13 +115,12 @@ function ridesWithText(): (event: GenerateEvent) => boolean {
   };
 }
 
-function last(message: Part["message"]): Part {
-  return { message, isLast: true };
+function last(message: Parameters<typeof encodeReply>[0]): Part {
+  return { bytes: encodeReply(message), isLast: true };
 }
 
 function eventsPart(events: readonly GenerateEvent[]): Part {
-  const value = { events: events.map(toEventMessage) };
-  return { message: { reply: { case: "events", value } }, isLast: events.at(-1)?.type === "end" };
+  return { bytes: encodeEvents(events), isLast: events.at(-1)?.type === "end" };
 }
 
 function keepAliveOf({ keepAliveMs }: { readonly keepAliveMs?: number | undefined }) {

@@ -6,84 +6,122 @@ const MESSAGES_MAX = 10_000;
 const LIST_MAX = 10_000;
 const CONTEXT_MAX = 4_194_304;
 
+/**
+ * A key that may be absent. `undefined` cannot come: this parses JSON. Zod's own `exactOptional` makes an error for every key
+ * that is not there and throws it away, which is most of a small request's cost.
+ */
+function maybe<T extends z.ZodType>(schema: T): z.ZodExactOptional<T> {
+  return z.optional(schema) as unknown as z.ZodExactOptional<T>;
+}
+
 const count = z.number().int();
 const runner = z.strictObject({
-  numCtx: count.exactOptional(),
-  numBatch: count.exactOptional(),
-  numGpu: count.exactOptional(),
-  mainGpu: count.exactOptional(),
-  useMmap: z.boolean().exactOptional(),
-  numThread: count.exactOptional(),
+  numCtx: maybe(count),
+  numBatch: maybe(count),
+  numGpu: maybe(count),
+  mainGpu: maybe(count),
+  useMmap: maybe(z.boolean()),
+  numThread: maybe(count),
 });
 const sampling = z.strictObject({
-  seed: z.number().exactOptional(),
-  temperature: z.number().exactOptional(),
-  topK: z.number().exactOptional(),
-  topP: z.number().exactOptional(),
-  minP: z.number().exactOptional(),
-  typicalP: z.number().exactOptional(),
-  repeatLastN: z.number().exactOptional(),
-  repeatPenalty: z.number().exactOptional(),
-  presencePenalty: z.number().exactOptional(),
-  frequencyPenalty: z.number().exactOptional(),
-  numKeep: z.number().exactOptional(),
+  seed: maybe(z.number()),
+  temperature: maybe(z.number()),
+  topK: maybe(z.number()),
+  topP: maybe(z.number()),
+  minP: maybe(z.number()),
+  typicalP: maybe(z.number()),
+  repeatLastN: maybe(z.number()),
+  repeatPenalty: maybe(z.number()),
+  presencePenalty: maybe(z.number()),
+  frequencyPenalty: maybe(z.number()),
+  numKeep: maybe(z.number()),
 });
 const message = z.strictObject({
   role: z.string(),
   content: z.string(),
-  thinking: z.string().exactOptional(),
-  images: z.array(z.string()).max(LIST_MAX).exactOptional(),
-  toolCalls: z
-    .array(
-      z.strictObject({
-        id: z.string().exactOptional(),
-        name: z.string(),
-        arguments: z.record(z.string(), z.unknown()),
-      }),
-    )
-    .max(LIST_MAX)
-    .exactOptional(),
-  toolName: z.string().exactOptional(),
-  toolCallId: z.string().exactOptional(),
+  thinking: maybe(z.string()),
+  images: maybe(z.array(z.string()).max(LIST_MAX)),
+  toolCalls: maybe(
+    z
+      .array(
+        z.strictObject({
+          id: maybe(z.string()),
+          name: z.string(),
+          arguments: z.record(z.string(), z.unknown()),
+        }),
+      )
+      .max(LIST_MAX),
+  ),
+  toolName: maybe(z.string()),
+  toolCallId: maybe(z.string()),
 });
 const input = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("messages"),
     messages: z.array(message).max(MESSAGES_MAX),
-    tools: z.array(z.unknown()).max(LIST_MAX).exactOptional(),
-    think: z.union([z.boolean(), z.enum(["low", "medium", "high", "max"])]).exactOptional(),
-    template: z.string().exactOptional(),
-    context: z.array(count).max(CONTEXT_MAX).exactOptional(),
+    tools: maybe(z.array(z.unknown()).max(LIST_MAX)),
+    think: maybe(z.union([z.boolean(), z.enum(["low", "medium", "high", "max"])])),
+    template: maybe(z.string()),
+    context: maybe(z.array(count).max(CONTEXT_MAX)),
   }),
   z.strictObject({
     kind: z.literal("prompt"),
     prompt: z.string(),
-    suffix: z.string().exactOptional(),
+    suffix: maybe(z.string()),
   }),
 ]);
 
 /** JSON has no Infinity: "for ever" travels as -1. */
-const keepAlive = z
-  .number()
-  .transform((ms) => (ms < 0 ? Number.POSITIVE_INFINITY : ms))
-  .exactOptional();
+const keepAlive = maybe(z.number().transform((ms) => (ms < 0 ? Number.POSITIVE_INFINITY : ms)));
 
 export const runnerSchema = runner;
 export const generateSchema = z.strictObject({
   input,
   runner,
   sampling,
-  stop: z.array(z.string()).max(LIST_MAX).exactOptional(),
-  format: z.union([z.literal("json"), z.record(z.string(), z.unknown())]).exactOptional(),
-  maxTokens: count.exactOptional(),
+  stop: maybe(z.array(z.string()).max(LIST_MAX)),
+  format: maybe(z.union([z.literal("json"), z.record(z.string(), z.unknown())])),
+  maxTokens: maybe(count),
   keepAliveMs: keepAlive,
-  truncate: z.boolean().exactOptional(),
-  shift: z.boolean().exactOptional(),
-  logprobs: z.strictObject({ top: count }).exactOptional(),
-  renderOnly: z.boolean().exactOptional(),
-  returnContext: z.boolean().exactOptional(),
-  resume: z.strictObject({ text: z.string(), tokens: count }).exactOptional(),
+  truncate: maybe(z.boolean()),
+  shift: maybe(z.boolean()),
+  logprobs: maybe(z.strictObject({ top: count })),
+  renderOnly: maybe(z.boolean()),
+  returnContext: maybe(z.boolean()),
+  resume: maybe(z.strictObject({ text: z.string(), tokens: count })),
 });
+
+const token = { token: z.string(), logprob: z.number(), bytes: z.array(count) };
+const logprob = z.strictObject({ ...token, top: maybe(z.array(z.strictObject(token))) });
+
+export const eventsSchema = z.array(
+  z.discriminatedUnion("type", [
+    z.strictObject({
+      type: z.literal("text"),
+      text: z.string(),
+      tokens: count,
+      logprobs: maybe(z.array(logprob)),
+    }),
+    z.strictObject({
+      type: z.literal("started"),
+      promptTokens: count,
+      cachedTokens: count,
+      loadMs: z.number(),
+    }),
+    z.strictObject({
+      type: z.literal("end"),
+      reason: z.enum(["stop", "length"]),
+      promptTokens: count,
+      tokens: count,
+      promptMs: z.number(),
+      outputMs: z.number(),
+      context: maybe(z.array(count)),
+    }),
+    z.strictObject({ type: z.literal("queued"), position: count }),
+    z.strictObject({ type: z.literal("loading"), fraction: z.number() }),
+    z.strictObject({ type: z.literal("rendered"), prompt: z.string() }),
+  ]),
+);
 
 export type GenerateBody = Omit<GenerateRequest, "requestId" | "model">;
 

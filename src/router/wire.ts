@@ -6,18 +6,14 @@ import {
   type InferenceErrorCode,
   messageOf,
 } from "../core/errors.ts";
-import type { GenerateEvent, Logprob, TokenLogprob } from "../core/inference.ts";
+import type { GenerateEvent } from "../core/inference.ts";
 import {
-  EndReason,
-  type GenerateEvent as EventMessage,
-  type GenerateEventSchema,
   type InferenceReply,
   InferenceReplySchema,
   type InferenceRequest,
   InferenceRequestSchema,
-  type Logprob as LogprobMessage,
-  type TokenLogprob as TokenLogprobMessage,
 } from "../gen/ollamamax/v1/inference_pb.ts";
+import { eventsSchema } from "./wire-schema.ts";
 
 /** Both ends of /ollamamax/inference/1: core types to bytes and back. What does not parse is STREAM_BROKEN. */
 
@@ -64,84 +60,25 @@ export function errorReply(error: unknown): MessageInitShape<typeof InferenceRep
   };
 }
 
-export function toEventMessage(event: GenerateEvent): MessageInitShape<typeof GenerateEventSchema> {
-  switch (event.type) {
-    case "queued":
-      return { event: { case: "queued", value: { position: event.position } } };
-    case "loading":
-      return { event: { case: "loading", value: { fraction: event.fraction } } };
-    case "rendered":
-      return { event: { case: "rendered", value: { prompt: event.prompt } } };
-    case "started": {
-      const { promptTokens, cachedTokens, loadMs } = event;
-      return { event: { case: "started", value: { promptTokens, cachedTokens, loadMs } } };
-    }
-    case "text": {
-      const { text, tokens, logprobs = [] } = event;
-      return {
-        event: { case: "text", value: { text, tokens, logprobs: logprobs.map(toLogprob) } },
-      };
-    }
-    case "end": {
-      const { promptTokens, tokens, promptMs, outputMs, context } = event;
-      const reason = event.reason === "stop" ? EndReason.STOP : EndReason.LENGTH;
-      const value = { reason, promptTokens, tokens, promptMs, outputMs };
-      const hasContext = context !== undefined;
-      return {
-        event: { case: "end", value: { ...value, context: [...(context ?? [])], hasContext } },
-      };
-    }
-  }
+export function encodeEvents(events: readonly GenerateEvent[]): Uint8Array {
+  return encodeReply({ reply: { case: "eventsJson", value: json(events) } });
 }
 
-export function fromEventMessage({ event }: EventMessage): GenerateEvent {
-  switch (event.case) {
-    case "queued":
-      return { type: "queued", position: event.value.position };
-    case "loading":
-      return { type: "loading", fraction: event.value.fraction };
-    case "rendered":
-      return { type: "rendered", prompt: event.value.prompt };
-    case "started": {
-      const { promptTokens, cachedTokens, loadMs } = event.value;
-      return { type: "started", promptTokens, cachedTokens, loadMs };
-    }
-    case "text": {
-      const { text, tokens, logprobs } = event.value;
-      const list = logprobs.map(fromLogprob);
-      return { type: "text", text, tokens, ...(list.length > 0 ? { logprobs: list } : {}) };
-    }
-    case "end": {
-      const { promptTokens, tokens, promptMs, outputMs, context, hasContext } = event.value;
-      const reason = event.value.reason === EndReason.LENGTH ? "length" : "stop";
-      const end = { type: "end", reason, promptTokens, tokens, promptMs, outputMs } as const;
-      return hasContext ? { ...end, context } : end;
-    }
-    case undefined:
-      throw broken("the peer sent an event of a kind that this version does not know");
-  }
+/** Of a reply with events. */
+export function decodeEvents(eventsJson: Uint8Array): readonly GenerateEvent[] {
+  return parseBody(eventsSchema, eventsJson);
 }
 
-function toLogprob({ top, ...chosen }: Logprob) {
-  return { chosen: toToken(chosen), top: (top ?? []).map(toToken), hasTop: top !== undefined };
-}
-
-function toToken({ token, logprob, bytes }: TokenLogprob) {
-  return { token, logprob, utf8: Uint8Array.from(bytes) };
-}
-
-function fromLogprob({ chosen, top, hasTop }: LogprobMessage): Logprob {
-  if (!chosen) throw broken("the peer sent a log probability without its token");
-  return hasTop ? { ...fromToken(chosen), top: top.map(fromToken) } : fromToken(chosen);
-}
-
-function fromToken({ token, logprob, utf8 }: TokenLogprobMessage): TokenLogprob {
-  return { token, logprob, bytes: [...utf8] };
+export function json(value: unknown): Uint8Array<ArrayBuffer> {
+  return Buffer.from(JSON.stringify(value));
 }
 
 /** JSON inside a message, checked by its schema. */
 export function parseBody<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
-  return decoded(() => schema.parse(JSON.parse(Buffer.from(bytes).toString())));
+  return decoded(() => {
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+    return schema.parse(JSON.parse(text));
+  });
 }
 
 function decoded<T>(action: () => T): T {

@@ -10,9 +10,11 @@ export function logprobOf(
 ): Logprob {
   const entry = (of: Token, probability: number): TokenLogprob => {
     const text = model.detokenize([of], true);
-    return { token: text, logprob: Math.log(probability), bytes: [...Buffer.from(text)] };
+    // JSON has no infinity.
+    const logprob = Math.log(Math.max(probability, Number.MIN_VALUE));
+    return { token: text, logprob, bytes: [...Buffer.from(text)] };
   };
-  const sampled = entry(token, probabilities.get(token) ?? Number.MIN_VALUE);
+  const sampled = entry(token, probabilities.get(token) ?? 0);
   if (top === 0) return sampled;
   const likeliest: TokenLogprob[] = [];
   for (const [of, probability] of probabilities) {
