@@ -40,7 +40,7 @@ export class Exchange implements PeerStream {
     channel.onEvent = () => this.#onEvent();
   }
 
-  /** Made on first use: most exchanges never look at it. */
+  /** Aborts when the exchange breaks or is left before both ends have come. Made on first use. */
   get signal(): AbortSignal {
     this.#aborter ??= new AbortController();
     const reason = this.#over ?? this.#broken();
@@ -108,13 +108,19 @@ export class Exchange implements PeerStream {
     const clean = this.#ended && this.#peerEnded && !this.#channel.failure;
     this.#over = OVER;
     if (!clean) this.#channel.reset(new Error("the exchange was left"));
-    this.#onEvent();
+    // After a clean end nobody works for it any more: an abort that nobody needs costs more than the rest of the end.
+    if (clean) this.#checkWaiters();
+    else this.#onEvent();
     this.#channel.onEvent = () => {};
     this.#options.onDone(clean);
   }
 
-  #onEvent(): void {
+  #checkWaiters(): void {
     for (const waiter of this.#waiters) waiter.check();
+  }
+
+  #onEvent(): void {
+    this.#checkWaiters();
     const reason = this.#over ?? this.#broken();
     if (reason && this.#aborter && !this.#aborter.signal.aborted) this.#aborter.abort(reason);
   }

@@ -30,8 +30,7 @@ export async function* watched(
       yield event;
     }
   } finally {
-    stalled.abort(LEFT);
-    // The abort ends a step that is under way; nobody waits for a source that does not heed it.
+    // A step is under way only after a stall, whose abort ends it; nobody waits for a source that does not heed that.
     void iterator.return?.()?.then(undefined, () => {});
   }
 }
