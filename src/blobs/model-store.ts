@@ -34,6 +34,8 @@ export interface ModelStoreOptions {
 const RESCAN_INTERVAL_MS = 5_000;
 /** Whoever writes a manifest gets so long to finish it. */
 const SETTLE_MS = 50;
+/** Looking at the files of a model again is a tenth of a short answer's time. */
+const CHECK_HOLDS_MS = 500;
 
 /**
  * The models folder of this node, which another program such as Ollama may use at the same time. It is only ever added to:
@@ -49,6 +51,8 @@ export class ModelStore implements LocalModels, BlobStore, AsyncDisposable {
   readonly #watch: FolderWatch;
   readonly #changes = new Broadcast<LocalReplicaChange>();
   readonly #stop = new AbortController();
+  /** When the blobs of a model were last seen to be here; emptied by every scan. */
+  readonly #checkedMs = new Map<ManifestDigest, number>();
   #known: ReadonlyMap<string, KnownModel> = new Map();
   #models: readonly ScannedModel[] = [];
   #records: readonly ModelRecord[] = [];
@@ -210,6 +214,7 @@ export class ModelStore implements LocalModels, BlobStore, AsyncDisposable {
     const { known, changes } = updateKnown(this.#known, found);
     this.#known = known;
     this.#models = [...models.values()];
+    this.#checkedMs.clear();
     this.#records = this.#models.flatMap(({ whole }) => (whole ? [whole.record] : []));
     for (const change of changes) this.#changes.publish(change);
 
@@ -218,15 +223,19 @@ export class ModelStore implements LocalModels, BlobStore, AsyncDisposable {
     if (added) this.#hint();
   }
 
-  /** The model of this digest whose blobs are all here at this moment. */
+  /** The model of this digest whose blobs are all here, or were a moment ago. */
   async #find(
     digest: ManifestDigest,
   ): Promise<(ScannedModel & { readonly whole: WholeModel }) | undefined> {
     for (const model of this.#models) {
       const { manifest, whole } = model;
       if (manifest.digest !== digest || !whole) continue;
+      if (this.#clock.nowMs() - (this.#checkedMs.get(digest) ?? -CHECK_HOLDS_MS) < CHECK_HOLDS_MS) {
+        return { ...model, whole };
+      }
       try {
         await checkBlobs(this.layout, manifest);
+        this.#checkedMs.set(digest, this.#clock.nowMs());
       } catch (error) {
         this.#log.warn({ model: whole.record.name, problem: messageOf(error) }, "model is damaged");
         this.#hint();

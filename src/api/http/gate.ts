@@ -30,6 +30,9 @@ const ALLOWED_HEADERS = [
 ];
 const MAX_AGE_S = 12 * 60 * 60;
 
+/** Asked once: it does not change while a node runs. */
+const OWN_NAME = hostname().toLowerCase();
+
 export function gateOf(boundHost: string, origins: readonly string[]): Gate {
   const local = LOCAL_NAMES.flatMap((name) =>
     ["http", "https"].flatMap((scheme) => [`${scheme}://${name}`, `${scheme}://${name}:*`]),
@@ -51,7 +54,7 @@ function patternOf(origin: string): RegExp {
 export function isAllowedHost(gate: Gate, header: string | undefined): boolean {
   if (!gate.loopback || !header) return true;
   const host = (/^\[([^\]]+)\]/.exec(header)?.[1] ?? header.replace(/:\d*$/, "")).toLowerCase();
-  if (host === "" || host === "localhost" || host === hostname().toLowerCase()) return true;
+  if (host === "" || host === "localhost" || host === OWN_NAME) return true;
   if (LOCAL_SUFFIXES.some((suffix) => host.endsWith(suffix))) return true;
   return isIP(host) !== 0 && isPrivateAddress(host);
 }
