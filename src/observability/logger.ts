@@ -28,6 +28,7 @@ export function openLogger(options: LoggerOptions): pino.Logger {
         censor: "[secret]",
       },
       timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
     },
     destination,
   );
