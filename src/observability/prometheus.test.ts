@@ -43,6 +43,8 @@ t.test("counters, histograms and gauges in Prometheus's text", async (t) => {
   t.match(text, /^# HELP ollamamax_nodes Nodes\.$/m);
   t.equal(linesOf(text, "process_resident_memory_bytes").length, 1);
   t.ok(linesOf(text, "nodejs_eventloop_lag_seconds").length >= 1);
+  t.equal(linesOf(text, "nodejs_eventloop_lag_p99_seconds").length, 0);
+  t.equal(linesOf(text, "ollamamax_event_loop_delay_seconds").length, 3);
 
   nodes = [[{ state: "alive" }, 4]];
   t.same(linesOf(await metrics.text(), "ollamamax_nodes"), ['ollamamax_nodes{state="alive"} 4']);

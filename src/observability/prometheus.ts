@@ -1,11 +1,15 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import client from "prom-client";
 import type { Counter, Histogram, Labels, MetricSpec, Metrics } from "../core/metrics.ts";
 
 /** Series of one metric; what comes beyond is counted under `other`, so that a mistake with a label costs no memory. */
 const SERIES_MAX = 500;
 
-/** Its default of 10 ms wakes an idle node a hundred times a second. */
+/** The library's default of 10 ms wakes an idle node a hundred times a second. */
 const EVENT_LOOP_LOOK_INTERVAL_MS = 100;
+/** The library's own figures of it, which hold the interval between two looks too. */
+const EVENT_LOOP_FIGURES = /^nodejs_eventloop_lag_(min|max|mean|stddev|p\d\d)_seconds$/;
+const NANOSECONDS_PER_SECOND = 1e9;
 
 /** The node's metrics, its process's and event loop's among them, in Prometheus's text format. */
 export class Prometheus implements Metrics {
@@ -17,6 +21,10 @@ export class Prometheus implements Metrics {
       register: this.#registry,
       eventLoopMonitoringPrecision: EVENT_LOOP_LOOK_INTERVAL_MS,
     });
+    for (const { name } of this.#registry.getMetricsAsArray()) {
+      if (EVENT_LOOP_FIGURES.test(name)) this.#registry.removeSingleMetric(name);
+    }
+    this.#watchEventLoop();
   }
 
   async text(): Promise<string> {
@@ -45,6 +53,29 @@ export class Prometheus implements Metrics {
         for (const [labels, value] of read()) this.set({ ...labels }, value);
       },
     });
+  }
+
+  #watchEventLoop(): void {
+    const delays = monitorEventLoopDelay({ resolution: EVENT_LOOP_LOOK_INTERVAL_MS });
+    delays.enable();
+    const seconds = (nanoseconds: number): number =>
+      Math.max(0, nanoseconds / NANOSECONDS_PER_SECOND - EVENT_LOOP_LOOK_INTERVAL_MS / 1_000);
+    this.gauge(
+      {
+        name: "ollamamax_event_loop_delay_seconds",
+        help: "How late the event loop came to what was due, since the last scrape.",
+        labels: ["quantile"],
+      },
+      () => {
+        const [median, high, worst] = [delays.percentile(50), delays.percentile(99), delays.max];
+        delays.reset();
+        return [
+          [{ quantile: "0.5" }, seconds(median)],
+          [{ quantile: "0.99" }, seconds(high)],
+          [{ quantile: "1" }, seconds(worst)],
+        ];
+      },
+    );
   }
 
   #configuration({ name, help, labels = [] }: MetricSpec) {
