@@ -62,6 +62,12 @@ function openSocket({ host, port }: PoolOptions, sockets: Set<net.Socket>): net.
   return Object.assign(socket, { host, port });
 }
 
+/** Connections that stand, also those that still log in. */
+export function openConnections(sql: Sql): number {
+  const sockets = [...(socketsOf.get(sql) ?? [])];
+  return sockets.filter(({ destroyed, connecting }) => !destroyed && !connecting).length;
+}
+
 /**
  * Ends the connections, those in use when the time is over. The driver only says goodbye to the server; one that does not
  * answer would keep this process alive.

@@ -86,10 +86,14 @@ export class Leader implements AsyncDisposable {
 
   async #round(term: Term): Promise<void> {
     const { registry, view, log } = this.#deps;
-    const rows = await registry.run(nodeStatuses, term);
+    const rows = await registry.run("node_statuses", nodeStatuses, term);
     for (const decision of decideStatuses(rows, view.nodes())) {
       const lease = { name: LEASE, token: term.token };
-      const written = await registry.run((sql) => markNode(sql, decision, lease), term);
+      const written = await registry.run(
+        "node_mark",
+        (sql) => markNode(sql, decision, lease),
+        term,
+      );
       const { id: nodeId, status } = decision;
       if (written) log.info({ nodeId, status }, "node's status recorded");
     }

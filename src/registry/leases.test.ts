@@ -16,7 +16,7 @@ function openNode(options: PoolOptions, clock: Clock, seed = 1) {
   const pool = new Pool(options, { clock: systemClock });
   let answers = 0;
   const database: Database = {
-    run: (action, o) => pool.run(action, o).finally(() => answers++),
+    run: (statement, action, o) => pool.run(statement, action, o).finally(() => answers++),
   };
   const leases = new Leases(database, { clock, random: seededRandom(seed), log: silentLog });
   return {

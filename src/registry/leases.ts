@@ -6,6 +6,7 @@ import { jittered, type Random } from "../core/random.ts";
 import type { Sql } from "./connect.ts";
 import { isAway } from "./errors.ts";
 import type { Database } from "./pool.ts";
+import type { StatementName } from "./statements.ts";
 import { within } from "./within.ts";
 
 /** One term of holding a lease. */
@@ -50,7 +51,7 @@ export class Leases {
     const { clock, random } = this.#deps;
     while (!signal.aborted) {
       const askedMs = clock.nowMs();
-      const token = await this.#ask((sql) => acquire(sql, name, options), signal);
+      const token = await this.#ask("lease_acquire", (sql) => acquire(sql, name, options), signal);
       if (token !== undefined) {
         const ending = new AbortController();
         const held = AbortSignal.any([signal, ending.signal]);
@@ -63,7 +64,7 @@ export class Leases {
           await renewing;
           // After the time to live nobody waits for a release.
           await within(clock, options.ttlMs, NEVER, (tooLate) =>
-            this.#ask((sql) => release(sql, name, token), tooLate),
+            this.#ask("lease_release", (sql) => release(sql, name, token), tooLate),
           );
         }
       }
@@ -91,7 +92,7 @@ export class Leases {
       const askedMs = clock.nowMs();
       if (signal.aborted || askedMs >= validUntilMs) return;
       const held = await within(clock, validUntilMs - askedMs, signal, (runOut) =>
-        this.#ask((sql) => renew(sql, name, token, ttlMs), runOut),
+        this.#ask("lease_renew", (sql) => renew(sql, name, token, ttlMs), runOut),
       );
       if (held === false) return;
       if (held) validUntilMs = askedMs + ttlMs;
@@ -99,9 +100,13 @@ export class Leases {
   }
 
   /** Undefined when there was no answer: a lease that cannot be asked for is one that somebody else may hold. */
-  async #ask<T>(action: (sql: Sql) => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  async #ask<T>(
+    statement: StatementName,
+    action: (sql: Sql) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T | undefined> {
     try {
-      return await this.#database.run(action, { signal });
+      return await this.#database.run(statement, action, { signal });
     } catch (error) {
       if (!signal.aborted && !isAway(error)) {
         this.#deps.log.error({ problem: messageOf(error) }, "lease could not be asked for");

@@ -16,6 +16,8 @@ export interface PoolOptions extends DatabaseAddress {
   readonly lifetimeMaxMs: number;
   readonly connectTimeoutMs?: number;
   readonly statementTimeoutMs?: number;
+  /** A statement that takes longer is logged by its name; 1 s unless told otherwise. */
+  readonly slowStatementMs?: number;
 }
 
 export interface RegistryOptions extends PoolOptions {

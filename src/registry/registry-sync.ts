@@ -86,7 +86,9 @@ export class RegistrySync implements AsyncDisposable {
   async #write(status: NodeStatus, signal: AbortSignal): Promise<void> {
     const { registry } = this.#deps;
     const self = this.#deps.self();
-    const rowId = await registry.run((sql) => upsertNode(sql, { ...self, status }), { signal });
+    const rowId = await registry.run("node_write", (sql) => upsertNode(sql, { ...self, status }), {
+      signal,
+    });
     if (rowId === undefined) {
       this.#deps.log.warn({}, "registry has a newer incarnation of this node");
       return;
@@ -95,7 +97,11 @@ export class RegistrySync implements AsyncDisposable {
     // Of another row, when somebody deleted ours.
     if (this.#written?.rowId === rowId && sameReplicas(this.#written.replicas, replicas)) return;
     const node = { rowId, incarnation: self.incarnation };
-    const done = await registry.run((sql) => writeOwnReplicas(sql, node, replicas), { signal });
+    const done = await registry.run(
+      "replicas_write",
+      (sql) => writeOwnReplicas(sql, node, replicas),
+      { signal },
+    );
     this.#written = done ? { rowId, replicas } : undefined;
   }
 

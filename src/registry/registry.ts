@@ -13,6 +13,7 @@ import { checkSchema, migrate } from "./migrate.ts";
 import { livePeers, type PeerAddress } from "./nodes.ts";
 import type { RegistryOptions } from "./options.ts";
 import { type Database, Pool } from "./pool.ts";
+import type { StatementName } from "./statements.ts";
 
 export interface RegistryDeps {
   readonly clock: Clock;
@@ -71,28 +72,32 @@ export class Registry implements Database, AsyncDisposable {
     return this.#pool.sql;
   }
 
-  async run<T>(action: (sql: Sql) => PromiseLike<T>, o?: Waiting): Promise<T> {
-    return await this.#pool.run(action, o);
+  async run<T>(
+    statement: StatementName,
+    action: (sql: Sql) => PromiseLike<T>,
+    o?: Waiting,
+  ): Promise<T> {
+    return await this.#pool.run(statement, action, o);
   }
 
   /** Rejects with DB_UNREACHABLE unless the database answers. */
   async ping(): Promise<void> {
-    await this.run((sql) => sql`select 1`);
+    await this.run("ping", (sql) => sql`select 1`);
   }
 
   async clusterKeys(o: Waiting): Promise<readonly string[]> {
-    return await this.run(clusterKeys, o);
+    return await this.run("cluster_keys", clusterKeys, o);
   }
 
   async deniedNodes(o: Waiting): Promise<readonly string[]> {
-    return await this.run(deniedNodes, o);
+    return await this.run("denied_nodes", deniedNodes, o);
   }
 
   /** Where the mesh looks for peers. */
   async livePeers(o: Waiting): Promise<readonly PeerAddress[]> {
     if (!this.#ready)
       throw new RegistryError("DB_UNREACHABLE", "the registry has not been reached yet");
-    return await this.run(livePeers, o);
+    return await this.run("live_peers", livePeers, o);
   }
 
   /** On a connection of its own: another node may be migrating for longer than a statement may usually take. */

@@ -72,7 +72,10 @@ t.test("three processes, one registry, inference from any node", async (t) => {
     t.match(text, /^ollamamax_inference_tokens_total\{kind="output"\} [1-9]/m);
     t.match(text, /^ollamamax_inference_first_text_seconds_count 2$/m);
     t.match(text, /^ollamamax_mesh_heartbeats_total\{direction="received"\} [1-9]/m);
-    t.match(text, /^ollamamax_db_statements_seconds_count\{outcome="ok"\} [1-9]/m);
+    t.match(
+      text,
+      /^ollamamax_db_statements_seconds_count\{statement="node_write",outcome="ok"\} [1-9]/m,
+    );
     t.match(text, /^ollamamax_engine_slots 4$/m);
   });
 
