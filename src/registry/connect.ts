@@ -23,7 +23,7 @@ export function connect(options: PoolOptions): Sql {
     database: options.database,
     username: options.user,
     ...(options.password === undefined ? {} : { password: options.password }),
-    ssl: options.sslMode === "disable" ? (false as const) : options.sslMode,
+    ssl: tlsOf(options),
     max: options.connectionsMax,
     idle_timeout: options.idleTimeoutMs / 1_000,
     max_lifetime: options.lifetimeMaxMs / 1_000,
@@ -43,6 +43,12 @@ export function connect(options: PoolOptions): Sql {
   const sql: Sql = postgres(settings);
   socketsOf.set(sql, sockets);
   return sql;
+}
+
+/** Of an address the driver would have Node check that the certificate is for "localhost" (node:tls, with a socket and no host). */
+function tlsOf({ sslMode, host }: PoolOptions): false | "prefer" | "require" | { host: string } {
+  if (sslMode === "disable") return false;
+  return sslMode === "verify-full" ? { host } : sslMode;
 }
 
 /** The driver writes at once, and the socket keeps that until it is connected. */
