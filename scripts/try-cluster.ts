@@ -30,11 +30,17 @@ const files = [
 const compose = await Compose.find("ollamamax-try", files);
 const profiles = ["--profile", "fourth-node", "--profile", "prometheus"];
 
+interface Member {
+  readonly id: string;
+  readonly name: string;
+  readonly health: string;
+}
+
 const rows: string[][] = [];
 let failed = 0;
 
-/** One thing to see: its time and what was seen, or why it was not. */
-async function step(what: string, action: () => Promise<string>): Promise<void> {
+/** One thing to see: its time and what was seen, or why it was not. Returns whether it was. */
+async function step(what: string, action: () => Promise<string>): Promise<boolean> {
   const startedMs = performance.now();
   let seen: string;
   let verdict = "passed";
@@ -48,6 +54,7 @@ async function step(what: string, action: () => Promise<string>): Promise<void> 
   const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
   rows.push([what, verdict, `${seconds} s`, seen]);
   console.log(`${verdict}  ${seconds.padStart(6)} s  ${what}: ${seen}`);
+  return verdict === "passed";
 }
 
 async function healthy(...services: string[]): Promise<void> {
@@ -61,8 +68,12 @@ async function healthy(...services: string[]): Promise<void> {
 }
 
 async function chatsThrough(nodes: readonly string[]): Promise<string> {
+  const known = (await ask("node-1", "/api/cluster/nodes")).body["nodes"] as Member[];
   const seen: string[] = [];
-  for (const node of nodes) seen.push(`${node} by ${await chat(node)}`);
+  for (const node of nodes) {
+    const by = await chat(node);
+    seen.push(`${node} by ${known.find(({ id }) => id === by)?.name ?? by}`);
+  }
   return seen.join(", ");
 }
 
@@ -100,14 +111,14 @@ async function outage(service: "redis" | "postgres"): Promise<string> {
   );
 }
 
-async function members(seenBy: string, states: Readonly<Record<string, number>>): Promise<string> {
+async function members(seenBy: string, wanted: Readonly<Record<string, number>>): Promise<string> {
   return await until("the members", BACK_MS, async () => {
     const { body } = await ask(seenBy, "/api/cluster/nodes");
-    const nodes = body["nodes"] as { state: string }[];
-    const found = Object.entries(Object.groupBy(nodes, ({ state }) => state));
-    const text = found.map(([state, list]) => `${list?.length} ${state}`).join(", ");
-    const isRight = Object.entries(states).every(
-      ([state, count]) => nodes.filter((node) => node.state === state).length === count,
+    const nodes = body["nodes"] as Member[];
+    const found = Object.entries(Object.groupBy(nodes, ({ health }) => health));
+    const text = found.map(([health, list]) => `${list?.length} ${health}`).join(", ");
+    const isRight = Object.entries(wanted).every(
+      ([health, count]) => nodes.filter((node) => node.health === health).length === count,
     );
     if (!isRight) throw new Error(text);
     return text;
@@ -124,16 +135,7 @@ async function query(
   return data.result.map(({ metric, value }) => ({ metric, value: Number(value[1]) }));
 }
 
-try {
-  await step("images", async () => {
-    await compose.show(...profiles, "build");
-    return "built";
-  });
-  await step("start", async () => {
-    await compose.show("up", "--detach");
-    await healthy("postgres", "redis", ...THREE);
-    return "Postgres, Redis and three nodes are healthy";
-  });
+async function tryAll(): Promise<void> {
   await step("the nodes see each other", () => members("node-1", { alive: 3 }));
   await step("a chat through each node", () => chatsThrough(THREE));
   await step("Postgres and Redis answer", async () => {
@@ -168,6 +170,22 @@ try {
     });
     return `${up.length} nodes up, ${requests.value} requests counted`;
   });
+}
+
+try {
+  const isBuilt = await step("images", async () => {
+    // One image serves all nodes.
+    await compose.show(...profiles, "build", "node-1", "prometheus");
+    return "built";
+  });
+  const isUp =
+    isBuilt &&
+    (await step("start", async () => {
+      await compose.show("up", "--detach");
+      await healthy("postgres", "redis", ...THREE);
+      return "Postgres, Redis and three nodes are healthy";
+    }));
+  if (isUp) await tryAll();
 } finally {
   if (options["keep-running"]) {
     console.log(`left running: ${Object.keys(NODES).join(", ")}, Postgres, Redis, Prometheus`);

@@ -85,6 +85,7 @@ export class Load {
         this.#good++;
       } catch (error) {
         this.#bad.push(error instanceof Error ? error.message : String(error));
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }
     }
   }
