@@ -57,7 +57,7 @@ export class RunnerProcess implements AsyncDisposable {
     this.#clock = deps.clock;
     this.#log = deps.log.child({ runnerPid: child.pid });
     this.#stallTimeoutMs = stallTimeoutMs;
-    child.on("message", (message: unknown) => this.#receive(message));
+    child.on("message", (messages: unknown) => this.#receive(messages));
     child.on("error", (error) => this.#end({ how: messageOf(error) }));
     child.stderr?.on("data", (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString()).slice(-STDERR_CHARS_MAX);
@@ -170,9 +170,13 @@ export class RunnerProcess implements AsyncDisposable {
     if (this.#child.connected) this.#child.send(message, () => {});
   }
 
-  #receive(message: unknown): void {
-    if (!isFromRunner(message)) return;
+  #receive(messages: unknown): void {
+    if (!isFromRunner(messages)) return;
     this.#heard = true;
+    for (const message of messages) this.#take(message);
+  }
+
+  #take(message: FromRunner): void {
     if (message.type === "log") {
       this.#log[message.level]({ text: message.text }, "llama.cpp");
       return;

@@ -93,9 +93,12 @@ export const EVENTS_IN_FLIGHT_MAX = 32;
 /** Tokens that a generation may be ahead of its reader; then it waits. */
 export const TOKENS_AHEAD_MAX = 512;
 
-/** Both ends are ours and run the same code, so a message's tag vouches for the rest of it. */
-export function isFromRunner(message: unknown): message is FromRunner {
-  return hasType(message);
+/**
+ * What the runner said in one turn of its event loop. Both ends are ours and run the same code, so a message's tag vouches for
+ * the rest of it.
+ */
+export function isFromRunner(messages: unknown): messages is readonly FromRunner[] {
+  return Array.isArray(messages) && messages.every(hasType);
 }
 
 export function isToRunner(message: unknown): message is ToRunner {

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { Llama } from "node-llama-cpp";
+import { afterThisTurn } from "../../core/after-this-turn.ts";
 import { InferenceError, messageOf } from "../../core/errors.ts";
 import { Embedder } from "./embedding.ts";
 import { runGeneration } from "./generation.ts";
@@ -34,16 +35,27 @@ interface Loaded {
   readonly embedder: Embedder;
 }
 
-/** The runner's side of the protocol: one model, many jobs. */
+/** The runner's side of the protocol: one model, many jobs. What it says in one turn of the event loop goes out together. */
 export class RunnerServer {
-  readonly #send: (message: FromRunner) => void;
+  readonly #post: (messages: readonly FromRunner[]) => void;
+  #unsent: FromRunner[] = [];
   readonly #jobs = new Map<number, Job>();
   #inspected: Inspected | undefined;
   #loaded: Loaded | undefined;
   #firstWarning: string | undefined;
 
-  constructor(send: (message: FromRunner) => void) {
-    this.#send = send;
+  constructor(post: (messages: readonly FromRunner[]) => void) {
+    this.#post = post;
+  }
+
+  /** Each message between processes wakes the other one: the last text, the end and the free slot are one. */
+  #send(message: FromRunner): void {
+    if (this.#unsent.push(message) > 1) return;
+    afterThisTurn(() => {
+      const messages = this.#unsent;
+      this.#unsent = [];
+      this.#post(messages);
+    });
   }
 
   receive(message: unknown): void {
