@@ -10,4 +10,10 @@ export type StatementName =
   | "replicas_write"
   | "lease_acquire"
   | "lease_renew"
-  | "lease_release";
+  | "lease_release"
+  | "models_page"
+  | "nodes_page"
+  | "replicas_page"
+  | "requests_page"
+  | "audit_page"
+  | "history_write";
