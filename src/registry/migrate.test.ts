@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Test } from "tap";
@@ -9,7 +9,7 @@ import { connect } from "./connect.ts";
 import { checkSchema, migrate } from "./migrate.ts";
 import type { PoolOptions } from "./options.ts";
 
-const MIGRATIONS = ["0001_registry.sql", "0002_cluster.sql"];
+const MIGRATIONS = readdirSync(new URL("./migrations/", import.meta.url)).sort();
 
 const [, , task] = process.argv;
 if (task) await migrateForParent(JSON.parse(task) as PoolOptions);
@@ -60,9 +60,9 @@ else
     t.test("a database of a newer version is refused", async (t) => {
       await using pool = openPool(await server.database());
       const folder = copyOfMigrations(t);
-      writeFileSync(new URL("0003_later.sql", folder), "create table later (id int);");
-      t.same(await migrate(pool.sql, folder), ["0003_later.sql"]);
-      const refused = { code: "SCHEMA_NEWER", message: /0003_later.sql/ };
+      writeFileSync(new URL("9999_later.sql", folder), "create table later (id int);");
+      t.same(await migrate(pool.sql, folder), ["9999_later.sql"]);
+      const refused = { code: "SCHEMA_NEWER", message: /9999_later.sql/ };
       await t.rejects(migrate(pool.sql), refused);
       await t.rejects(checkSchema(pool.sql), refused);
     });
