@@ -3,10 +3,8 @@ import { InferenceError, isAborted, messageOf } from "../core/errors.ts";
 import type { GenerateEvent } from "../core/inference.ts";
 import type { Logger } from "../core/log.ts";
 import type { Engine, LocalModels, PeerStream, PeerStreams, Waiting } from "../core/ports.ts";
-import type { InferenceRequest } from "../gen/ollamamax/v1/inference_pb.ts";
 import { batches } from "./batches.ts";
-import { decodeRequest, encodeEvents, encodeReply, errorReply, json, parseBody } from "./wire.ts";
-import { decodeKeepAlive, generateSchema, runnerSchema } from "./wire-schema.ts";
+import { decodeRequest, encodeReply, encodeVector, errorReply } from "./wire.ts";
 
 export interface ServePeersDeps {
   readonly streams: Pick<PeerStreams, "handle">;
@@ -49,57 +47,40 @@ async function serve(stream: PeerStream, deps: ServePeersDeps): Promise<void> {
 }
 
 async function* answer(
-  request: InferenceRequest,
+  asked: ReturnType<typeof decodeRequest>,
   { engine, models }: ServePeersDeps,
-  { signal }: Waiting,
+  o: Waiting,
 ): AsyncIterable<Part> {
-  const { requestId, call } = request;
-  const model = parseManifestDigest(request.model);
+  const { requestId } = asked;
+  const model = parseManifestDigest(asked.model);
   if (!model) throw new InferenceError("INVALID_REQUEST", "the peer sent no manifest digest");
-  const deadlineMs = Number(request.deadlineMs);
-  const o = {
-    signal: deadlineMs > 0 ? AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]) : signal,
-  };
-  switch (call.case) {
+  switch (asked.call) {
     case "generate": {
-      const body = parseBody(generateSchema, call.value.requestJson);
-      const events = engine.generate({ requestId, model, ...body }, o);
+      const events = engine.generate({ ...asked.request, requestId, model }, o);
       for await (const batch of batches(events, ridesWithText())) yield eventsPart(batch);
       return;
     }
     case "embed": {
-      const { inputs, truncate } = call.value;
-      const runner = parseBody(runnerSchema, call.value.runnerJson);
-      const given = { ...(truncate === undefined ? {} : { truncate }), ...keepAliveOf(call.value) };
-      const result = await engine.embed({ requestId, model, inputs, runner, ...given }, o);
-      const { vectors, promptTokens, loadMs } = result;
-      const value = {
-        vectors: vectors.map((values) => ({ values: [...values] })),
-        promptTokens,
-        loadMs,
-      };
-      yield last({ reply: { case: "embeddings", value } });
+      const { call: _call, ...request } = asked;
+      const { vectors, ...rest } = await engine.embed({ ...request, model }, o);
+      yield last({ reply: "embeddings", vectors: vectors.map(encodeVector), ...rest });
       return;
     }
     case "load": {
-      const runner = parseBody(runnerSchema, call.value.runnerJson);
-      const value = await engine.load({ requestId, model, runner, ...keepAliveOf(call.value) }, o);
-      yield last({ reply: { case: "loaded", value } });
+      const { call: _call, ...request } = asked;
+      yield last({ reply: "loaded", ...(await engine.load({ ...request, model }, o)) });
       return;
     }
     case "unload":
       await engine.unload(model, o);
-      yield last({ reply: { case: "unloaded", value: {} } });
+      yield last({ reply: "unloaded" });
       return;
     case "show": {
-      const description = await models.describe(model, { verbose: call.value.verbose }, o);
+      const description = await models.describe(model, { verbose: asked.verbose }, o);
       if (!description) throw new InferenceError("MODEL_NOT_HERE", `model ${model} is not here`);
-      const descriptionJson = json(description);
-      yield last({ reply: { case: "description", value: { descriptionJson } } });
+      yield last({ reply: "description", description: { ...description } });
       return;
     }
-    case undefined:
-      throw new InferenceError("UNSUPPORTED", "the peer asks for what this version cannot do");
   }
 }
 
@@ -120,9 +101,5 @@ function last(message: Parameters<typeof encodeReply>[0]): Part {
 }
 
 function eventsPart(events: readonly GenerateEvent[]): Part {
-  return { bytes: encodeEvents(events), isLast: events.at(-1)?.type === "end" };
-}
-
-function keepAliveOf({ keepAliveMs }: { readonly keepAliveMs?: number | undefined }) {
-  return keepAliveMs === undefined ? {} : { keepAliveMs: decodeKeepAlive(keepAliveMs) };
+  return { bytes: encodeReply({ reply: "events", events }), isLast: events.at(-1)?.type === "end" };
 }

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import type { GenerateRequest } from "../core/inference.ts";
 
 /** Limits on what a peer may ask for; a client's own limits are the API's. */
 const MESSAGES_MAX = 10_000;
 const LIST_MAX = 10_000;
 const CONTEXT_MAX = 4_194_304;
+const REQUEST_ID_CHARS_MAX = 256;
 
 /**
  * A key that may be absent. `undefined` cannot come: this parses JSON. Zod's own `exactOptional` makes an error for every key
@@ -74,8 +74,7 @@ const input = z.discriminatedUnion("kind", [
 /** JSON has no Infinity: "for ever" travels as -1. */
 const keepAlive = maybe(z.number().transform((ms) => (ms < 0 ? Number.POSITIVE_INFINITY : ms)));
 
-export const runnerSchema = runner;
-export const generateSchema = z.strictObject({
+const generate = z.strictObject({
   input,
   runner,
   sampling,
@@ -91,24 +90,42 @@ export const generateSchema = z.strictObject({
   resume: maybe(z.strictObject({ text: z.string(), tokens: count })),
 });
 
-const token = { token: z.string(), logprob: z.number(), bytes: z.array(count) };
-const logprob = z.strictObject({ ...token, top: maybe(z.array(z.strictObject(token))) });
+const common = { requestId: z.string().max(REQUEST_ID_CHARS_MAX), model: z.string() };
 
-export const eventsSchema = z.array(
+/** What a caller may ask. Strict: what this version does not know it must not leave out. */
+export const requestSchema = z.discriminatedUnion("call", [
+  z.strictObject({ ...common, call: z.literal("generate"), request: generate }),
+  z.strictObject({
+    ...common,
+    call: z.literal("embed"),
+    inputs: z.array(z.string()),
+    runner,
+    truncate: maybe(z.boolean()),
+    keepAliveMs: keepAlive,
+  }),
+  z.strictObject({ ...common, call: z.literal("load"), runner, keepAliveMs: keepAlive }),
+  z.strictObject({ ...common, call: z.literal("unload") }),
+  z.strictObject({ ...common, call: z.literal("show"), verbose: z.boolean() }),
+]);
+
+const token = { token: z.string(), logprob: z.number(), bytes: z.array(count) };
+const logprob = z.object({ ...token, top: maybe(z.array(z.object(token))) });
+
+const events = z.array(
   z.discriminatedUnion("type", [
-    z.strictObject({
+    z.object({
       type: z.literal("text"),
       text: z.string(),
       tokens: count,
       logprobs: maybe(z.array(logprob)),
     }),
-    z.strictObject({
+    z.object({
       type: z.literal("started"),
       promptTokens: count,
       cachedTokens: count,
       loadMs: z.number(),
     }),
-    z.strictObject({
+    z.object({
       type: z.literal("end"),
       reason: z.enum(["stop", "length"]),
       promptTokens: count,
@@ -117,28 +134,33 @@ export const eventsSchema = z.array(
       outputMs: z.number(),
       context: maybe(z.array(count)),
     }),
-    z.strictObject({ type: z.literal("queued"), position: count }),
-    z.strictObject({ type: z.literal("loading"), fraction: z.number() }),
-    z.strictObject({ type: z.literal("rendered"), prompt: z.string() }),
+    z.object({ type: z.literal("queued"), position: count }),
+    z.object({ type: z.literal("loading"), fraction: z.number() }),
+    z.object({ type: z.literal("rendered"), prompt: z.string() }),
   ]),
 );
 
-export type GenerateBody = Omit<GenerateRequest, "requestId" | "model">;
-
-export function encodeGenerateBody(request: GenerateRequest): Uint8Array {
-  const { requestId: _id, model: _model, keepAliveMs, ...body } = request;
-  return Buffer.from(
-    JSON.stringify({
-      ...body,
-      ...(keepAliveMs === undefined ? {} : { keepAliveMs: encodeKeepAlive(keepAliveMs) }),
-    }),
-  );
-}
+/** Any number of event lists up to the one with the end, or one of the others. */
+export const replySchema = z.discriminatedUnion("reply", [
+  z.object({ reply: z.literal("events"), events }),
+  z.object({
+    reply: z.literal("embeddings"),
+    /** Each the base64 of its numbers as 32-bit floats, the low byte first. */
+    vectors: z.array(z.base64()),
+    promptTokens: count,
+    loadMs: z.number(),
+  }),
+  z.object({ reply: z.literal("loaded"), loadMs: z.number() }),
+  z.object({ reply: z.literal("unloaded") }),
+  z.object({ reply: z.literal("description"), description: z.record(z.string(), z.unknown()) }),
+  z.object({
+    reply: z.literal("error"),
+    code: z.string(),
+    message: z.string(),
+    retryAfterMs: maybe(z.number()),
+  }),
+]);
 
 export function encodeKeepAlive(ms: number): number {
   return Number.isFinite(ms) ? ms : -1;
-}
-
-export function decodeKeepAlive(ms: number): number {
-  return ms < 0 ? Number.POSITIVE_INFINITY : ms;
 }

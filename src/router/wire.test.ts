@@ -4,17 +4,14 @@ import { digestOf } from "../../test/fixtures/fake-cluster.ts";
 import { INFERENCE_ERRORS, InferenceError } from "../core/errors.ts";
 import type { GenerateEvent, GenerateRequest } from "../core/inference.ts";
 import {
-  decodeEvents,
   decodeReply,
   decodeRequest,
-  encodeEvents,
+  decodeVector,
   encodeReply,
   encodeRequest,
+  encodeVector,
   errorReply,
-  json,
-  parseBody,
 } from "./wire.ts";
-import { encodeGenerateBody, generateSchema } from "./wire-schema.ts";
 
 const BROKEN = { name: "InferenceError", code: "STREAM_BROKEN" };
 const count = fc.nat(2 ** 31 - 1);
@@ -69,9 +66,9 @@ const event: fc.Arbitrary<GenerateEvent> = fc.oneof(
 );
 
 function throughTheWire(events: readonly GenerateEvent[]): readonly GenerateEvent[] {
-  const reply = decodeReply(encodeEvents(events));
-  if (reply.case !== "eventsJson") throw new Error("another reply came out");
-  return decodeEvents(reply.value);
+  const reply = decodeReply(encodeReply({ reply: "events", events }));
+  if (reply.reply !== "events") throw new Error("another reply came out");
+  return reply.events;
 }
 
 t.test("events come out as they went in", (t) => {
@@ -96,8 +93,8 @@ t.test("errors come out with their code, words and time to try again", (t) => {
   t.throws(() => decodeReply(encodeReply(errorReply(new TypeError("a bug")))), {
     ...{ code: "RUNNER_DIED", message: "a bug" },
   });
-  const unknown = { code: "FROM_THE_FUTURE", message: "m" };
-  t.throws(() => decodeReply(encodeReply({ reply: { case: "error", value: unknown } })), BROKEN);
+  const unknown = { reply: "error", code: "FROM_THE_FUTURE", message: "m" } as const;
+  t.throws(() => decodeReply(encodeReply(unknown)), BROKEN);
   t.end();
 });
 
@@ -106,34 +103,53 @@ t.test("garbage is a broken stream, never anything worse", (t) => {
     try {
       action();
     } catch (error) {
-      t.match(error, BROKEN);
+      t.match(error, { name: "InferenceError", code: /^(STREAM_BROKEN|UNSUPPORTED)$/ });
     }
   };
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (garbage) => {
       tried(() => decodeRequest(garbage));
       tried(() => decodeReply(garbage));
-      tried(() => parseBody(generateSchema, garbage));
     }),
     { numRuns: 500 },
   );
-  const whole = encodeEvents([{ type: "text", text: "hello", tokens: 1 }]);
-  for (let length = 1; length < whole.length; length++) {
+  const whole = encodeReply({
+    reply: "events",
+    events: [{ type: "text", text: "hello", tokens: 1 }],
+  });
+  for (let length = 0; length < whole.length; length++) {
     tried(() => decodeReply(whole.subarray(0, length)));
   }
-  for (const strange of [
-    ...[
-      {},
-      [{}],
-      [null],
-      [{ type: "text", text: "hello" }],
-      [{ type: "text", text: 1, tokens: 1 }],
-    ],
-    ...[[{ type: "queued", position: 1, more: 1 }], [{ type: "from the future" }], "text", 1],
+  const text = { type: "text", text: "hello", tokens: 1 };
+  for (const events of [
+    ...[{}, [{}], [null], "text", 1, [{ ...text, tokens: undefined }], [{ ...text, text: 1 }]],
+    ...[[{ ...text, tokens: 0.5 }], [{ type: "from the future" }], undefined],
   ]) {
-    t.throws(() => decodeEvents(json(strange)), BROKEN, JSON.stringify(strange));
+    t.throws(() => decodeReply(json({ reply: "events", events })), BROKEN, JSON.stringify(events));
   }
-  t.throws(() => decodeEvents(Buffer.from("[{")), BROKEN);
+  t.throws(() => decodeReply(json({ reply: "embeddings", vectors: ["?"] })), BROKEN);
+  t.throws(() => decodeReply(json(null)), BROKEN);
+  t.end();
+});
+
+function json(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
+}
+
+t.test("a newer version's further fields in a reply are left aside", (t) => {
+  const events = [{ type: "text", text: "hello", tokens: 1, more: 1 }];
+  t.strictSame(decodeReply(json({ reply: "events", events, more: 1 })), {
+    reply: "events",
+    events: [{ type: "text", text: "hello", tokens: 1 }],
+  });
+  t.end();
+});
+
+t.test("vectors come out as 32-bit floats", (t) => {
+  const vector = [0, 1, -0.1, 1e-30, 3.4e38];
+  t.same(decodeVector(encodeVector(vector)), [...Float32Array.from(vector)]);
+  t.same(decodeVector(encodeVector([])), []);
+  t.throws(() => decodeVector("AAAA"), BROKEN);
   t.end();
 });
 
@@ -168,22 +184,26 @@ t.test("requests come out as they went in", (t) => {
   };
   for (const request of [REQUEST, plain, { ...plain, keepAliveMs: Number.POSITIVE_INFINITY }]) {
     const { requestId, model, ...body } = request;
-    const requestJson = encodeGenerateBody(request);
-    const sent = encodeRequest({
-      requestId,
-      model,
-      call: { case: "generate", value: { requestJson } },
-    });
-    const got = decodeRequest(sent);
-    t.match(got, { requestId, model, call: { case: "generate" } });
-    if (got.call.case !== "generate") return t.fail("another call came out");
-    t.strictSame(parseBody(generateSchema, got.call.value.requestJson), body);
+    const got = decodeRequest(encodeRequest({ call: "generate", ...request }));
+    t.strictSame(got, { call: "generate", requestId, model, request: body });
+  }
+  const common = { requestId: "r-3", model: digestOf("m") };
+  for (const request of [
+    { call: "embed", ...common, inputs: ["a", ""], runner: { numCtx: 1 }, truncate: false },
+    { call: "embed", ...common, inputs: [], runner: {}, keepAliveMs: Number.POSITIVE_INFINITY },
+    { call: "load", ...common, runner: {}, keepAliveMs: 0 },
+    { call: "unload", ...common },
+    { call: "show", ...common, verbose: true },
+  ] as const) {
+    t.strictSame(decodeRequest(encodeRequest(request)), request);
   }
   t.end();
 });
 
-t.test("a body with what nobody knows, or of the wrong type, is refused", (t) => {
-  const body = JSON.parse(Buffer.from(encodeGenerateBody(REQUEST)).toString());
+t.test("a request with what this version does not know, or of the wrong type, is refused", (t) => {
+  const body = JSON.parse(
+    Buffer.from(encodeRequest({ call: "generate", ...REQUEST })).toString(),
+  ).request;
   const rows: readonly object[] = [
     { ...body, surprise: 1 },
     { ...body, input: { kind: "other" } },
@@ -192,11 +212,19 @@ t.test("a body with what nobody knows, or of the wrong type, is refused", (t) =>
     { ...body, resume: { text: 1, tokens: 1 } },
     { ...body, stop: "x" },
   ];
-  for (const row of rows) {
+  const common = { requestId: "r", model: digestOf("m") };
+  const calls: readonly object[] = [
+    ...rows.map((request) => ({ ...common, call: "generate", request })),
+    { ...common, call: "from the future" },
+    { ...common, call: "show" },
+    { ...common, call: "unload", force: true },
+    {},
+  ];
+  for (const call of calls) {
     t.throws(
-      () => parseBody(generateSchema, Buffer.from(JSON.stringify(row))),
-      BROKEN,
-      JSON.stringify(row).slice(0, 40),
+      () => decodeRequest(json(call)),
+      { code: "UNSUPPORTED" },
+      JSON.stringify(call).slice(0, 60),
     );
   }
   t.end();
