@@ -1,8 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { LATENCY_BUCKETS_SECONDS, noMetrics } from "../core/metrics.ts";
+import { audit } from "./cluster/audit.ts";
+import { models } from "./cluster/models.ts";
 import { nodes } from "./cluster/nodes.ts";
+import { registryNodes, registryReplicas } from "./cluster/registry.ts";
 import { replicas } from "./cluster/replicas.ts";
+import { requests } from "./cluster/requests.ts";
 import type { RouteContext } from "./deps.ts";
 import { live, ready } from "./health.ts";
 import { errorResponse, reportFailure } from "./http/error-response.ts";
@@ -31,6 +35,11 @@ const ROUTES: readonly (readonly [methods: string, path: string, handler: Handle
   ["POST", "/api/embeddings", embeddings],
   ["GET", "/api/cluster/nodes", (_c, context) => nodes(context)],
   ["GET", "/api/cluster/replicas", (_c, context) => replicas(context)],
+  ["GET", "/api/cluster/models", models],
+  ["GET", "/api/cluster/requests", requests],
+  ["GET", "/api/cluster/audit", audit],
+  ["GET", "/api/cluster/registry/nodes", registryNodes],
+  ["GET", "/api/cluster/registry/replicas", registryReplicas],
   ["GET HEAD", "/health/live", () => live()],
   ["GET HEAD", "/health/ready", (_c, context) => ready(context.readiness())],
 ];

@@ -1,3 +1,4 @@
+import type { Catalog } from "../core/catalog.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
@@ -32,6 +33,7 @@ export interface ApiDeps {
   readonly replicas: ReplicaIndex;
   readonly engine: Pick<Engine, "status">;
   readonly models: Pick<LocalModels, "list">;
+  readonly catalog: Catalog;
   readonly clock: Clock;
   readonly log: Logger;
   readonly readiness: () => readonly Readiness[];

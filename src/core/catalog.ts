@@ -43,42 +43,42 @@ export const STRATEGIES = ["single", "failover", "data"] as const;
  */
 export interface ModelFilter {
   /** A pattern. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Each of its words begins a word of the name or the description. */
-  readonly search?: string;
+  readonly search?: string | undefined;
   /** It has them all. */
-  readonly tags?: readonly string[];
-  readonly status?: (typeof MODEL_STATUSES)[number];
+  readonly tags?: readonly string[] | undefined;
+  readonly status?: (typeof MODEL_STATUSES)[number] | undefined;
 }
 
 export interface NodeFilter {
   /** A pattern. */
-  readonly name?: string;
-  readonly region?: string;
-  readonly zone?: string;
-  readonly status?: (typeof NODE_STATUSES)[number];
+  readonly name?: string | undefined;
+  readonly region?: string | undefined;
+  readonly zone?: string | undefined;
+  readonly status?: (typeof NODE_STATUSES)[number] | undefined;
 }
 
 export interface ReplicaFilter {
   /** A pattern. */
-  readonly model?: string;
-  readonly node?: string;
-  readonly status?: (typeof REPLICA_STATUSES)[number];
+  readonly model?: string | undefined;
+  readonly node?: string | undefined;
+  readonly status?: (typeof REPLICA_STATUSES)[number] | undefined;
 }
 
 export interface RequestFilter {
   /** A pattern. */
-  readonly model?: string;
+  readonly model?: string | undefined;
   /** One of those that were asked. */
-  readonly node?: string;
-  readonly requestId?: string;
-  readonly status?: (typeof REQUEST_STATUSES)[number];
-  readonly strategy?: (typeof STRATEGIES)[number];
+  readonly node?: string | undefined;
+  readonly requestId?: string | undefined;
+  readonly status?: (typeof REQUEST_STATUSES)[number] | undefined;
+  readonly strategy?: (typeof STRATEGIES)[number] | undefined;
 }
 
 export interface AuditFilter {
-  readonly table?: string;
-  readonly operation?: string;
+  readonly table?: string | undefined;
+  readonly operation?: string | undefined;
 }
 
 /** Times are ISO 8601 in UTC. */

@@ -10,6 +10,7 @@ import { MetricsServer } from "../observability/metrics-server.ts";
 import { Prometheus } from "../observability/prometheus.ts";
 import { Leader } from "../registry/leader.ts";
 import type { Registry } from "../registry/registry.ts";
+import { RegistryCatalog } from "../registry/registry-catalog.ts";
 import { RegistrySync } from "../registry/registry-sync.ts";
 import type { OwnReplica } from "../registry/replicas.ts";
 import { Router } from "../router/router.ts";
@@ -94,6 +95,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
       replicas,
       engine,
       models,
+      catalog: new RegistryCatalog(registry),
       readiness: () => [registryReadiness(registry)],
     }),
   );
