@@ -8,7 +8,7 @@ import { registryNodes, registryReplicas } from "./cluster/registry.ts";
 import { replicas } from "./cluster/replicas.ts";
 import { requests } from "./cluster/requests.ts";
 import type { RouteContext } from "./deps.ts";
-import { live, ready } from "./health.ts";
+import { live, ready, stores } from "./health.ts";
 import { errorResponse, reportFailure } from "./http/error-response.ts";
 import { corsHeaders, type Gate, gateOf, isAllowedHost, judgeOrigin } from "./http/gate.ts";
 import { jsonReply } from "./http/reply.ts";
@@ -42,6 +42,7 @@ const ROUTES: readonly (readonly [methods: string, path: string, handler: Handle
   ["GET", "/api/cluster/registry/replicas", registryReplicas],
   ["GET HEAD", "/health/live", () => live()],
   ["GET HEAD", "/health/ready", (_c, context) => ready(context.readiness())],
+  ["GET HEAD", "/health/db", (_c, context) => stores(context)],
 ];
 
 /** A draining node still tells that it lives, and what it knows. */

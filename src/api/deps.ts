@@ -2,7 +2,14 @@ import type { Catalog } from "../core/catalog.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
-import type { ClusterView, Engine, Inference, LocalModels, ReplicaIndex } from "../core/ports.ts";
+import type {
+  ClusterView,
+  Engine,
+  Inference,
+  LocalModels,
+  ReplicaIndex,
+  Waiting,
+} from "../core/ports.ts";
 
 export interface ApiOptions {
   /** Port 0: any free one. */
@@ -27,6 +34,12 @@ export interface Readiness {
   readonly optional?: true;
 }
 
+/** A store beside this process. */
+export interface Store {
+  /** Rejects, with a sentence for people, unless it answers. */
+  ping(o: Waiting): Promise<void>;
+}
+
 export interface ApiDeps {
   readonly inference: Inference;
   readonly view: ClusterView;
@@ -37,6 +50,9 @@ export interface ApiDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly readiness: () => readonly Readiness[];
+  readonly database: Store;
+  /** Undefined when none is configured. */
+  readonly cache: Store | undefined;
   readonly metrics?: Metrics;
 }
 

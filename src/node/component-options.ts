@@ -15,6 +15,11 @@ export function registryOptions(config: Config, address: DatabaseAddress) {
   };
 }
 
+export function cacheOptions(config: Config) {
+  const { OLLAMA_REDIS_HOST: host, OLLAMA_REDIS_PORT: port, OLLAMA_REDIS_TLS: tls } = config;
+  return host ? { redis: { host, port, tls, password: config.OLLAMA_REDIS_PASSWORD } } : {};
+}
+
 export function engineOptions(config: Config) {
   return {
     numParallel: config.OLLAMA_NUM_PARALLEL,

@@ -22,6 +22,7 @@ import { apiOptions, engineOptions, meshOptions, metricsOptions } from "./compon
 import type { Config } from "./config/config.ts";
 import { takeDataDir } from "./data-dir.ts";
 import type { NodeDeps } from "./deps.ts";
+import { cacheReadiness, openCache } from "./open-cache.ts";
 import { openRegistry } from "./open-registry.ts";
 import { SelfReport } from "./self-report.ts";
 
@@ -57,6 +58,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   const identity = await loadOrCreateIdentity(options.OLLAMA_DATA_DIR);
   const hasKeptKey = await hasKeptClusterKeys(options.OLLAMA_DATA_DIR);
   const registry = await openRegistry(options, hasKeptKey, stack, component("registry"));
+  const cache = stack.use(openCache(options, component("cache")));
   const keys = await clusterKeys(options, registry, deps);
   const models = stack.use(
     await ModelStore.open({ dir: options.OLLAMA_MODELS }, component("blobs")),
@@ -96,7 +98,8 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
       engine,
       models,
       catalog: new RegistryCatalog(registry),
-      readiness: () => [registryReadiness(registry)],
+      readiness: () => [registryReadiness(registry), cacheReadiness(cache)],
+      ...{ database: registry, cache: cache.redis },
     }),
   );
   stack.use(

@@ -152,7 +152,7 @@ const storeVariables = {
     fallback: "5m",
   },
   OLLAMA_REDIS_HOST: {
-    meaning: "Redis server of the cache (read, but not used yet)",
+    meaning: "Redis server of the cache, one for the whole cluster and no other",
     allowed: "a host name or address",
     parse: parse.hostName,
     shown: "unset: in-process",
