@@ -163,6 +163,14 @@ export function isWorthAnotherTry(error: unknown): boolean {
   return UNDONE.has(code) || code === TOO_MANY_CONNECTIONS;
 }
 
+/**
+ * True when the rows can never be written: data exception, constraint violation, limit exceeded. What they refer to may just
+ * have gone (23503), and the next time they do without.
+ */
+export function isRowsFault(error: unknown): boolean {
+  return /^(22|23(?!503)|54)[0-9A-Z]{3}$/.test(codeOf(error));
+}
+
 function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
