@@ -18,6 +18,12 @@ export interface Waiting {
   readonly signal: AbortSignal;
 }
 
+/** For requests of clients. */
+export interface Asking extends Waiting {
+  /** The full reference of the model that was asked for, for the history: requests themselves name it by its digest. */
+  readonly modelName?: string;
+}
+
 // ---- Engine: who runs a model -----------------------------------------------------------------------------------------
 
 /** Runs models: in child processes of this node, on a server beside it, or on a peer. Errors are InferenceErrors. */
@@ -35,8 +41,8 @@ export interface Engine {
 
 /** The cluster as one engine: picks replicas and tries others when one fails. Owner: router. */
 export interface Inference {
-  generate(request: GenerateRequest, o: Waiting): AsyncIterable<RoutedEvent>;
-  embed(request: EmbedRequest, o: Waiting): Promise<Embeddings & { readonly route: Route }>;
+  generate(request: GenerateRequest, o: Asking): AsyncIterable<RoutedEvent>;
+  embed(request: EmbedRequest, o: Asking): Promise<Embeddings & { readonly route: Route }>;
   load(
     request: LoadRequest,
     o: Waiting,

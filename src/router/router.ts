@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { ManifestDigest } from "../core/digest.ts";
 import { InferenceError } from "../core/errors.ts";
+import { noRecorder, type Recorder } from "../core/history.ts";
 import type {
   Embeddings,
   EmbedRequest,
@@ -15,6 +16,7 @@ import type { ModelDescription } from "../core/model.ts";
 import type { NodeId } from "../core/node-id.ts";
 import { canServe, type NodeView } from "../core/node-view.ts";
 import type {
+  Asking,
   ClusterView,
   Engine,
   Inference,
@@ -24,6 +26,7 @@ import type {
   Waiting,
 } from "../core/ports.ts";
 import type { Random } from "../core/random.ts";
+import { Account, promptTexts } from "./account.ts";
 import { type AttemptDeps, Attempts } from "./attempts.ts";
 import { Breakers } from "./breaker.ts";
 import { mergeEmbeddings, splitInputs } from "./embed-batches.ts";
@@ -45,6 +48,7 @@ export interface RouterDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics?: Metrics;
+  readonly recorder?: Recorder;
 }
 
 /** The cluster as one engine. */
@@ -80,32 +84,55 @@ export class Router implements Inference, AsyncDisposable {
     return this.#running;
   }
 
-  async *generate(request: GenerateRequest, o: Waiting): AsyncIterable<RoutedEvent> {
+  async *generate(request: GenerateRequest, o: Asking): AsyncIterable<RoutedEvent> {
     using _request = this.#enter();
+    // What is only rendered is no inference.
+    using account = request.renderOnly
+      ? undefined
+      : this.#account("generate", request, o, 1, () => promptTexts(request.input));
     const key = { model: request.model, prefix: promptPrefix(request.input) };
     const attempts = new Attempts(key, this.#attempts);
     const deps = { watchdog: this.#watchdog, clock: this.#deps.clock, metrics: this.#metrics };
-    yield* generateWithFailover(request, attempts, deps, this.#bounded(o));
+    try {
+      for await (const event of generateWithFailover(request, attempts, deps, this.#bounded(o))) {
+        account?.saw(event);
+        yield event;
+      }
+    } catch (error) {
+      account?.failed(error);
+      throw error;
+    }
   }
 
-  async embed(request: EmbedRequest, o: Waiting): Promise<Embeddings & { readonly route: Route }> {
+  async embed(request: EmbedRequest, o: Asking): Promise<Embeddings & { readonly route: Route }> {
     const holders = this.#deps.replicas.holders(request.model);
     const ready = holders.filter(({ state }) => state === "ready").length;
-    const parts = await Promise.all(
-      splitInputs(request.inputs, ready).map((inputs, index) =>
-        this.#once(request.model, `${index}`, o, (engine, bounded) =>
-          engine.embed({ ...request, inputs }, bounded),
-        ),
-      ),
-    );
-    return mergeEmbeddings(parts.map(({ result, route }) => ({ ...result, route })));
+    const shares = splitInputs(request.inputs, ready);
+    using account = this.#account("embed", request, o, shares.length, () => request.inputs);
+    try {
+      const parts = await Promise.all(
+        shares.map((inputs, index) => {
+          const key = { model: request.model, prefix: `${index}` };
+          const ask = (engine: Engine, bounded: Waiting) =>
+            engine.embed({ ...request, inputs }, bounded);
+          return this.#once(key, o, ask, account);
+        }),
+      );
+      const merged = mergeEmbeddings(parts.map(({ result, route }) => ({ ...result, route })));
+      account.answered(merged.promptTokens, 0);
+      return merged;
+    } catch (error) {
+      account.failed(error);
+      throw error;
+    }
   }
 
   async load(
     request: LoadRequest,
     o: Waiting,
   ): Promise<{ readonly loadMs: number; readonly route: Route }> {
-    const { result, route } = await this.#once(request.model, "", o, (engine, bounded) =>
+    const key = { model: request.model, prefix: "" };
+    const { result, route } = await this.#once(key, o, (engine, bounded) =>
       engine.load(request, bounded),
     );
     return { ...result, route };
@@ -141,7 +168,7 @@ export class Router implements Inference, AsyncDisposable {
     if (own) {
       return { description: own, route: { node: id, nodeName: name, attempts: 1, overheadMs: 0 } };
     }
-    const { result, route } = await this.#once(model, "", o, (engine, bounded) => {
+    const { result, route } = await this.#once({ model, prefix: "" }, o, (engine, bounded) => {
       if (!(engine instanceof RemoteEngine)) {
         throw new InferenceError("MODEL_NOT_HERE", "this node does not have it any more");
       }
@@ -152,17 +179,18 @@ export class Router implements Inference, AsyncDisposable {
 
   /** One question with one answer, asked of one node after another. */
   async #once<T>(
-    model: ManifestDigest,
-    prefix: string,
+    key: { readonly model: ManifestDigest; readonly prefix: string },
     o: Waiting,
     ask: (engine: Engine, o: Waiting) => Promise<T>,
+    account?: Account,
   ): Promise<{ readonly result: T; readonly route: Route }> {
     using _request = this.#enter();
-    const attempts = new Attempts({ model, prefix }, this.#attempts);
+    const attempts = new Attempts(key, this.#attempts);
     const bounded = this.#bounded(o);
     for (;;) {
       const { route, engine, attempt } = attempts.next();
       using _turn = attempt;
+      account?.asked(route.node);
       try {
         const result = await ask(engine, bounded);
         attempt.served();
@@ -171,6 +199,20 @@ export class Router implements Inference, AsyncDisposable {
         attempts.failed(error, false, attempt, bounded);
       }
     }
+  }
+
+  /** The node where a request came in keeps its account: nobody else sees all of it. */
+  #account(
+    kind: "generate" | "embed",
+    request: GenerateRequest | EmbedRequest,
+    o: Asking,
+    parts: number,
+    prompt: () => readonly string[],
+  ): Account {
+    const { recorder = noRecorder, clock } = this.#deps;
+    const { requestId, model } = request;
+    const { modelName } = o;
+    return new Account({ requestId, kind, model, modelName, prompt, parts }, { recorder, clock });
   }
 
   #engineOf(node: NodeId): Engine {

@@ -113,7 +113,7 @@ export async function chat(c: Context<ApiEnv>, context: RouteContext): Promise<R
   if (model === "") throw new HttpError(400, "model is required");
   const record = requireModel(context.replicas, model);
   const requestId = c.get("requestId");
-  const wait = { signal: requestSignal(c) };
+  const wait = { signal: requestSignal(c), modelName: record.name };
   const message = { role: "assistant", content: "" };
   const empty = { model, created_at: timestamp(context.clock), message, done: true };
 

@@ -73,7 +73,7 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
   if (model === "") throw new HttpError(404, "model '' not found");
   const record = requireModel(context.replicas, model);
   const requestId = c.get("requestId");
-  const wait = { signal: requestSignal(c) };
+  const wait = { signal: requestSignal(c), modelName: record.name };
   const empty = { model, created_at: timestamp(context.clock), response: "", done: true };
 
   if (prompt === "" && keepAliveMs === 0) {

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import type { GenerateRequest, Logprob } from "../../core/inference.ts";
-import type { Waiting } from "../../core/ports.ts";
+import type { Asking } from "../../core/ports.ts";
 import type { RouteContext } from "../deps.ts";
 import { reportFailure } from "../http/error-response.ts";
 import { ndjsonStream } from "../http/ndjson.ts";
@@ -44,7 +44,7 @@ export async function runAnswer(
   request: GenerateRequest,
   form: AnswerForm,
   context: RouteContext,
-  wait: Waiting,
+  wait: Asking,
 ): Promise<Response> {
   const { clock, log, inference } = context;
   const stream = form.stream && !request.renderOnly;
