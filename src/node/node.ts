@@ -8,6 +8,7 @@ import { loadOrCreateIdentity } from "../mesh/identity.ts";
 import { Mesh } from "../mesh/mesh.ts";
 import { MetricsServer } from "../observability/metrics-server.ts";
 import { Prometheus } from "../observability/prometheus.ts";
+import { History } from "../registry/history.ts";
 import { Leader } from "../registry/leader.ts";
 import type { Registry } from "../registry/registry.ts";
 import { RegistryCatalog } from "../registry/registry-catalog.ts";
@@ -58,6 +59,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   const identity = await loadOrCreateIdentity(options.OLLAMA_DATA_DIR);
   const hasKeptKey = await hasKeptClusterKeys(options.OLLAMA_DATA_DIR);
   const registry = await openRegistry(options, hasKeptKey, stack, component("registry"));
+  const history = stack.use(History.open({ ...component("history"), registry }));
   const cache = stack.use(openCache(options, component("cache")));
   const keys = await clusterKeys(options, registry, deps);
   const models = stack.use(
@@ -78,7 +80,11 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   const { view, replicas, streams } = mesh;
   stack.use(servePeers({ ...component("router"), streams, engine, models }));
   const router = stack.use(
-    Router.open({ ...component("router"), view, replicas, streams, engine, models }),
+    Router.open({
+      ...component("router"),
+      ...{ view, replicas, streams, engine, models },
+      recorder: history,
+    }),
   );
   const sync = stack.use(
     await RegistrySync.open({

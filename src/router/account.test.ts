@@ -43,6 +43,7 @@ async function* refuses(): AsyncGenerator<GenerateEvent> {
 }
 async function* waits(signal: AbortSignal): AsyncGenerator<GenerateEvent> {
   yield { type: "text", text: "the ", tokens: 1 };
+  signal.throwIfAborted();
   await new Promise((_resolve, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
