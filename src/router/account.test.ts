@@ -184,7 +184,6 @@ t.test("embeddings: one row, also of several nodes' shares", async (t) => {
     { ...common, strategy: "data", attempts: 2, promptTokens: 40, prompt: inputs },
     { ...common, strategy: "single", attempts: 1, promptTokens: 1, prompt: ["1"] },
   ]);
-  t.equal(recorded[0]?.nodes.length, 2);
   const empty = cluster(answers, answers, []);
   await t.rejects(empty.router.embed({ ...request, inputs }, o));
   t.match(empty.recorded, [{ kind: "embed", failure: { code: "MODEL_NOT_HERE" } }]);
