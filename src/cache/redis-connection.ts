@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { Redis, type RedisOptions as Settings } from "ioredis";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
@@ -174,7 +173,7 @@ function settingsOf({ host, port, tls }: RedisOptions): Settings {
 /** At once: the goodbye that ioredis says may wait for a server that is not there. */
 async function close(redis: Redis): Promise<void> {
   if (redis.status === "end") return;
-  const ended = once(redis, "end");
+  const ended = new Promise((resolve) => redis.once("end", resolve));
   redis.disconnect();
   redis.stream?.destroy();
   await ended;
