@@ -32,7 +32,8 @@ export class RegistrySync implements AsyncDisposable {
   #nap = new AbortController();
   #news = false;
   #written: { readonly rowId: string; readonly replicas: readonly OwnReplica[] } | undefined;
-  #away = false;
+  /** What was told already; empty when nothing is wrong. */
+  #problem = "";
   #loop: Promise<void> = Promise.resolve();
 
   private constructor(deps: RegistrySyncDeps) {
@@ -71,16 +72,23 @@ export class RegistrySync implements AsyncDisposable {
     const { signal } = this.#stopping;
     try {
       await this.#write(this.#deps.self().state === "active" ? "active" : "draining", signal);
-      if (this.#away) this.#deps.log.info({}, "registry takes this node's state again");
-      this.#away = false;
+      if (this.#problem) this.#deps.log.info({}, "registry takes this node's state again");
+      this.#problem = "";
     } catch (error) {
       if (signal.aborted) return;
-      const problem = messageOf(error);
-      if (!isAway(error)) this.#deps.log.error({ problem }, "registry refused this node's state");
-      else if (!this.#away) this.#deps.log.warn({ problem }, "registry is away; state waits");
-      this.#away = true;
+      this.#tell(error);
       this.#written = undefined; // It may have come back as another server, without our rows.
     }
+  }
+
+  /** Once, not at each try. */
+  #tell(error: unknown): void {
+    const problem = messageOf(error);
+    const kind = isAway(error) ? "away" : problem;
+    if (kind === this.#problem) return;
+    this.#problem = kind;
+    if (isAway(error)) this.#deps.log.warn({ problem }, "registry is away; state waits");
+    else this.#deps.log.error({ problem }, "registry refused this node's state");
   }
 
   async #write(status: NodeStatus, signal: AbortSignal): Promise<void> {

@@ -122,6 +122,11 @@ onEachPostgres((t, server) => {
       ["42501", "DB_FORBIDDEN", /may not.*owner/],
       ["DEPTH_ZERO_SELF_SIGNED_CERT", "DB_TLS_FAILED", /NODE_EXTRA_CA_CERTS/],
       ["ERR_TLS_CERT_ALTNAME_INVALID", "DB_TLS_FAILED", /OLLAMA_DB_SSL_MODE/],
+      ["25006", "DB_READ_ONLY", /point OLLAMA_DB_HOST at the primary/],
+      ["57014", "DB_TIMEOUT", /pg_stat_activity/],
+      ["40P01", "DB_CONFLICT", /\(40P01\).*try again/],
+      ["40001", "DB_CONFLICT", /\(40001\)/],
+      ["53100", "DB_FULL", /disk/],
     ];
     for (const [thrown, code, message] of table) {
       const error = Object.assign(new Error("text"), { code: thrown });

@@ -20,6 +20,12 @@ const TABLE: readonly [table: string, values: unknown, shown: unknown][] = [
     { name: "cluster_keys", value: ["k"] },
     { name: "cluster_keys", value: HIDDEN },
   ],
+  [
+    "cluster_settings",
+    { name: "denied_nodes", value: ["n"] },
+    { name: "denied_nodes", value: ["n"] },
+  ],
+  ["cluster_settings", { value: ["k"] }, { value: HIDDEN }],
   ["nodes", { value: 1 }, { value: 1 }],
   ["x", null, null],
   ["x", "text", "text"],

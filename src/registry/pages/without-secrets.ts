@@ -1,19 +1,23 @@
 const HIDDEN = "[secret]";
 /** Columns, and keys within their values, whatever table they are of. A manifest's hash is no secret, a password's is. */
 const SECRET_KEYS = /password|secret|token|private|credential|api_?key|key_hash|authorization/i;
-/** Tables whose values may be secrets without being called so: the cluster's keys are settings. */
-const SECRET_COLUMNS: Readonly<Record<string, readonly string[]>> = {
-  cluster_settings: ["value"],
-};
+/** Settings that are no secret; the cluster's keys are settings too, and are not called so. */
+const OPEN_SETTINGS: readonly unknown[] = ["denied_nodes"];
 
 /** The triggers leave secrets out of the audit log already; should one of them miss one, nobody reads it here. */
 export function withoutSecrets(table: string, values: unknown): unknown {
-  const columns = SECRET_COLUMNS[table] ?? [];
+  const isSetting = table === "cluster_settings" && !OPEN_SETTINGS.includes(nameIn(values));
   return hide(
     values,
-    (key, depth) => SECRET_KEYS.test(key) || (depth === 0 && columns.includes(key)),
+    (key, depth) => SECRET_KEYS.test(key) || (isSetting && depth === 0 && key === "value"),
     0,
   );
+}
+
+function nameIn(values: unknown): unknown {
+  return typeof values === "object" && values !== null && "name" in values
+    ? values.name
+    : undefined;
 }
 
 const DEPTH_MAX = 20;
