@@ -12,6 +12,7 @@ export function registryOptions(config: Config, address: DatabaseAddress) {
     connectionsMax: config.OLLAMA_DB_MAX_CONNECTIONS,
     idleTimeoutMs: config.OLLAMA_DB_IDLE_TIMEOUT,
     lifetimeMaxMs: config.OLLAMA_DB_MAX_LIFETIME,
+    slowStatementMs: config.OLLAMA_DB_SLOW_QUERY,
   };
 }
 

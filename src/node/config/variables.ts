@@ -151,6 +151,12 @@ const storeVariables = {
     parse: parse.duration("never"),
     fallback: "5m",
   },
+  OLLAMA_DB_SLOW_QUERY: {
+    meaning: "a query that takes longer is logged by its name; negative: none",
+    allowed: SECONDS,
+    parse: parse.duration("negative"),
+    fallback: "1s",
+  },
   OLLAMA_REDIS_HOST: {
     meaning: "Redis server of the cache, one for the whole cluster and no other",
     allowed: "a host name or address",
