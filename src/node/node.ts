@@ -1,6 +1,7 @@
 import { Api } from "../api/api.ts";
 import type { Readiness } from "../api/deps.ts";
 import { ModelStore } from "../blobs/model-store.ts";
+import type { Cache } from "../core/cache.ts";
 import { messageOf } from "../core/errors.ts";
 import { LlamaEngine } from "../engine/llama-engine.ts";
 import { parseClusterKey } from "../mesh/cluster-key.ts";
@@ -17,6 +18,7 @@ import type { OwnReplica } from "../registry/replicas.ts";
 import { Router } from "../router/router.ts";
 import { servePeers } from "../router/serve-peers.ts";
 import { announceModels } from "./announce-models.ts";
+import { cachedCatalog, modelsChanged } from "./cached-catalog.ts";
 import { hasKeptClusterKeys, resolveClusterKeys } from "./cluster-keys.ts";
 import { followClusterPolicy } from "./cluster-policy.ts";
 import { apiOptions, engineOptions, meshOptions, metricsOptions } from "./component-options.ts";
@@ -86,15 +88,8 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
       recorder: history,
     }),
   );
-  const sync = stack.use(
-    await RegistrySync.open({
-      ...component("registry"),
-      registry,
-      self: () => view.self(),
-      replicas: () => ownReplicas(replicas, identity.nodeId),
-    }),
-  );
-  stack.use(Leader.open({ ...component("registry"), registry, view }));
+  const records = { registry, cache, mesh, self: identity.nodeId };
+  const sync = await keepRecords(records, stack, component("registry"));
   const api = stack.use(
     await Api.open(apiOptions(options), {
       ...component("api"),
@@ -103,7 +98,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
       replicas,
       engine,
       models,
-      catalog: new RegistryCatalog(registry),
+      catalog: cachedCatalog(new RegistryCatalog(registry), cache),
       readiness: () => [registryReadiness(registry), cacheReadiness(cache)],
       ...{ database: registry, cache: cache.redis },
     }),
@@ -125,6 +120,32 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
     drain: () => drain({ report, mesh, api, engine }, deps),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+/** What this node tells the registry of itself, and what the one that leads tells it of the others. */
+async function keepRecords(
+  parts: {
+    readonly registry: Registry;
+    readonly cache: Cache;
+    readonly mesh: Mesh;
+    readonly self: string;
+  },
+  stack: AsyncDisposableStack,
+  deps: NodeDeps,
+): Promise<RegistrySync> {
+  const { registry, cache, mesh, self } = parts;
+  const { view, replicas } = mesh;
+  const sync = stack.use(
+    await RegistrySync.open({
+      ...deps,
+      registry,
+      self: () => view.self(),
+      replicas: () => ownReplicas(replicas, self),
+      onModelsWritten: () => void modelsChanged(cache),
+    }),
+  );
+  stack.use(Leader.open({ ...deps, registry, view }));
+  return sync;
 }
 
 /** A node that has found its cluster serves it without the registry, so a balancer shall go on sending it requests. */

@@ -12,6 +12,8 @@ export interface RegistrySyncDeps {
   readonly registry: Database & { ready(): boolean };
   readonly self: () => NodeView;
   readonly replicas: () => readonly OwnReplica[];
+  /** The registry's models and replicas may be others from now on. */
+  readonly onModelsWritten?: () => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -111,6 +113,7 @@ export class RegistrySync implements AsyncDisposable {
       { signal },
     );
     this.#written = done ? { rowId, replicas } : undefined;
+    if (done) this.#deps.onModelsWritten?.();
   }
 
   /** Says that this node is offline, if the database is there to hear it. */
