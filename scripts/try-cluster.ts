@@ -2,7 +2,7 @@
 // what held. It needs Docker and the ports that the file publishes; its containers and volumes are its own and are removed.
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
-import { table } from "./bench/statistics.ts";
+import { formatTable } from "../src/cli/table.ts";
 import { Compose } from "./try-cluster/compose.ts";
 import { ask, chat, Load, NODES, until } from "./try-cluster/nodes.ts";
 
@@ -192,6 +192,6 @@ try {
   } else await compose.show(...profiles, "down", "--volumes");
 }
 
-console.log(`\n${table(["step", "", "took", "seen"], rows)}`);
+console.log(`\n${formatTable([["STEP", "", "TOOK", "SEEN"], ...rows])}`);
 console.log(`\n${rows.length - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -79,6 +79,9 @@ function textOf(done: LegacyImported): string {
   const lines = [
     `${done.entries} entries: ${done.imported} ${would}imported, ${done.present} present already, ${done.skipped} ${would}skipped; ${done.replicas} replicas ${would}recorded`,
   ];
+  if (!done.cacheTold) {
+    lines.push("Redis does not answer: nodes may show the lists of before for up to a minute");
+  }
   const reasons = Object.entries(done.reasons);
   if (reasons.length === 0) return lines.join("\n");
   const counts = reasons.map(([reason, count]) => [reason, String(count), REASONS[reason] ?? ""]);

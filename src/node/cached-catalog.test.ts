@@ -1,11 +1,14 @@
 import t from "tap";
-import { WAITING } from "../../test/fixtures/caches.ts";
+import { TestNode, WAITING } from "../../test/fixtures/caches.ts";
 import { HeldClock } from "../../test/fixtures/held-clock.ts";
+import { NO_REDIS, RedisServer } from "../../test/fixtures/redis.ts";
+import { until } from "../../test/fixtures/until.ts";
 import { TieredCache } from "../cache/tiered-cache.ts";
 import type { Catalog, CatalogModel, Page } from "../core/catalog.ts";
 import { silentLog } from "../core/log.ts";
 import { systemRandom } from "../core/random.ts";
-import { cachedCatalog, modelsChanged } from "./cached-catalog.ts";
+import { cachedCatalog, modelsChanged, tellModelsChanged } from "./cached-catalog.ts";
+import { loadConfig } from "./config/config.ts";
 
 const MODEL: CatalogModel = {
   ...{ name: "registry.ollama.ai/library/m:latest", version: "latest", sizeBytes: 7 },
@@ -54,3 +57,25 @@ t.test(
     t.equal(asked.length, rows.length + 1);
   },
 );
+
+t.test("a command tells the nodes that share a Redis", { skip: NO_REDIS }, async (t) => {
+  const server = await RedisServer.open(t);
+  const { host, port, password } = server.options;
+  const { config } = loadConfig({
+    OLLAMA_REDIS_HOST: host,
+    OLLAMA_REDIS_PORT: String(port),
+    ...(password === undefined ? {} : { OLLAMA_REDIS_PASSWORD: password }),
+  });
+  const node = await TestNode.open(t, server.options);
+  const { catalog, asked } = counted();
+  const cached = cachedCatalog(catalog, node.cache);
+  const read = () => cached.models({}, { limit: 10 }, WAITING);
+  await read();
+  await read();
+  t.equal(asked.length, 1);
+  t.ok(await tellModelsChanged(config));
+  await until(async () => {
+    await read();
+    return asked.length === 2;
+  });
+});

@@ -1,7 +1,13 @@
 import { z } from "zod";
+import { TieredCache } from "../cache/tiered-cache.ts";
 import type { Cache, CacheKind } from "../core/cache.ts";
 import type { Catalog, CatalogModel, ModelFilter, Page, PageRequest } from "../core/catalog.ts";
+import { systemClock } from "../core/clock.ts";
+import { silentLog } from "../core/log.ts";
 import type { Waiting } from "../core/ports.ts";
+import { systemRandom } from "../core/random.ts";
+import { cacheOptions } from "./component-options.ts";
+import type { Config } from "./config/config.ts";
 
 const nullable = z.string().nullable();
 const model = z.object({
@@ -54,4 +60,27 @@ export function cachedCatalog(catalog: Catalog, cache: Cache): Catalog {
 /** To be called once a change of the registry's models is committed. */
 export function modelsChanged(cache: Cache): Promise<void> {
   return cache.invalidate(MODEL_PAGES, ALL);
+}
+
+const REACH_MS = 5_000;
+const REACH_POLL_MS = 20;
+
+/**
+ * The same from a command, which is no node: the nodes' Redis is told. False when it cannot be reached, and the nodes may
+ * show what was for as long as a page is kept.
+ */
+export async function tellModelsChanged(config: Config): Promise<boolean> {
+  const options = cacheOptions(config);
+  // Without Redis each node keeps pages for itself, and for a second only.
+  if (!options.redis) return true;
+  const deps = { clock: systemClock, random: systemRandom, log: silentLog };
+  await using cache = TieredCache.open(options, deps);
+  const signal = AbortSignal.timeout(REACH_MS);
+  try {
+    while (!cache.redis?.reachable) await systemClock.sleep(REACH_POLL_MS, signal);
+  } catch {
+    return false;
+  }
+  await modelsChanged(cache);
+  return cache.redis.reachable;
 }

@@ -12,6 +12,7 @@ import {
   tryLegacyRows,
 } from "../registry/legacy-import.ts";
 import { checkSchema, migrate } from "../registry/migrate.ts";
+import { tellModelsChanged } from "./cached-catalog.ts";
 import { openCommandDatabase } from "./command-database.ts";
 import type { Config } from "./config/config.ts";
 import { type SkipLine, SkipReport } from "./skip-report.ts";
@@ -36,6 +37,8 @@ export interface LegacyImported {
   readonly reasons: Readonly<Record<string, number>>;
   readonly firstSkipped: readonly SkipLine[];
   readonly reportFile: string;
+  /** False: the nodes' cache was not told, and they may show the lists of before for a minute. */
+  readonly cacheTold: boolean;
 }
 
 export interface LegacyProgress {
@@ -69,8 +72,10 @@ export async function importLevelDb(
   await using report = await SkipReport.create(options.reportFile ?? folder + REPORT_SUFFIX);
   try {
     const sum = await takeOver(store, target.write, report, { ...o, total });
+    const hasChanged = !options.dryRun && sum.imported > 0;
+    const cacheTold = !hasChanged || (await tellModelsChanged(config));
     const result = {
-      ...{ entries: total.entries, ...sum, dryRun: options.dryRun },
+      ...{ entries: total.entries, ...sum, dryRun: options.dryRun, cacheTold },
       reasons: Object.fromEntries(report.counts),
     };
     await report.end(result);
