@@ -39,7 +39,7 @@ export const STRATEGIES = ["single", "failover", "data"] as const;
 
 /**
  * All that is given must hold. A pattern is compared without regard to (ASCII) case, and `*` stands for any text; a model's
- * may leave out Ollama's own host and namespace, as lists do.
+ * may leave out Ollama's own host and namespace, as lists do, and the tag to mean any.
  */
 export interface ModelFilter {
   /** A pattern. */

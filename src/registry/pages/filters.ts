@@ -30,11 +30,12 @@ export function likePattern(pattern: string): string {
     .replaceAll("*", "%");
 }
 
-/** A model's name is stored with all its parts, and people leave out the usual ones. */
-export function modelPatterns(pattern: string): readonly [string, string, string] {
+/** A model's name is stored with all its parts, and people leave out the usual host and namespace, and the tag to mean any. */
+export function modelPatterns(pattern: string): readonly string[] {
   const { host, namespace } = NAME_DEFAULTS;
   const like = likePattern(pattern);
-  return [like, `${host}/${like}`, `${host}/${namespace}/${like}`];
+  const tagged = pattern.lastIndexOf(":") > pattern.lastIndexOf("/") ? [like] : [like, `${like}:%`];
+  return tagged.flatMap((text) => [text, `${host}/${text}`, `${host}/${namespace}/${text}`]);
 }
 
 /** For to_tsquery: each word begins one of the row's. Words have no ASCII punctuation, so no operator can be among them. */

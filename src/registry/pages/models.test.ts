@@ -4,7 +4,7 @@ import {
   given,
   holds,
   is,
-  isPattern,
+  isModelPattern,
   lookedFor,
   maybe,
   modelNames,
@@ -67,7 +67,7 @@ onEachPostgres((t, server) => {
           const own = words(`${name} ${description ?? ""}`);
           const search = filter.search ?? "";
           return (
-            isPattern(filter.name, ...modelNames(name)) &&
+            isModelPattern(filter.name, name) &&
             !/\0|[\ud800-\udbff](?![\udc00-\udfff])/.test(search) &&
             words(search).every((word) => own.some((other) => other.startsWith(word))) &&
             (filter.tags ?? []).every((wanted) => Array.isArray(tags) && tags.includes(wanted)) &&

@@ -3,9 +3,12 @@ import { likePattern, modelPatterns } from "./filters.ts";
 
 /** A condition: the model's name, or what lists leave of it, is of this pattern. */
 export function modelNameIs(sql: Sql, column: "models.name" | "model_name", pattern: string) {
-  const [whole, withoutHost, bare] = modelPatterns(pattern);
   const name = sql`lower(${sql(column)} collate "C")`;
-  return sql`(${name} like ${whole} or ${name} like ${withoutHost} or ${name} like ${bare})`;
+  const any = modelPatterns(pattern).reduce(
+    (condition, like) => sql`${condition} or ${name} like ${like}`,
+    sql`false`,
+  );
+  return sql`(${any})`;
 }
 
 export function nodeNameIs(sql: Sql, pattern: string) {

@@ -4,6 +4,7 @@ import {
   given,
   holds,
   is,
+  isModelPattern,
   isPattern,
   lookedFor,
   maybe,
@@ -91,7 +92,7 @@ onEachPostgres((t, server) => {
       replicas
         .filter(
           (replica) =>
-            isPattern(filter.model, ...modelNames(replica.model)) &&
+            isModelPattern(filter.model, replica.model) &&
             is(filter.node, replica.node) &&
             is<string>(filter.status, replica.status),
         )
@@ -130,7 +131,7 @@ onEachPostgres((t, server) => {
       requests
         .filter(
           (row) =>
-            isPattern(filter.model, ...modelNames(row.model_name)) &&
+            isModelPattern(filter.model, row.model_name) &&
             (filter.node === undefined || row.nodes_used.includes(filter.node)) &&
             is(filter.requestId, row.request_id) &&
             is<string>(filter.status, row.status) &&
