@@ -200,7 +200,7 @@ onEachPostgres((t, server) => {
       const [deleted] = await logged(sql);
       t.match(deleted, { table_name: table, operation: "DELETE", new_values: null });
       t.match(deleted?.old_values, named);
-      t.ok(deleted?.old_values?.created_at, "the whole row");
+      t.ok(deleted?.old_values?.["created_at"], "the whole row");
       t.notMatch(JSON.stringify(deleted), SECRET);
       await sql.unsafe(`truncate ${table} cascade`);
       const truncated = await logged(sql);
@@ -254,7 +254,11 @@ onEachPostgres((t, server) => {
     await denyNode(sql, PEER);
     const log = await logged(sql);
     t.same(
-      log.map(({ operation, new_values }) => [operation, new_values?.name, new_values?.value]),
+      log.map(({ operation, new_values }) => [
+        operation,
+        new_values?.["name"],
+        new_values?.["value"],
+      ]),
       [
         ["INSERT", "cluster_keys", HIDDEN],
         ["UPDATE", "cluster_keys", HIDDEN],

@@ -16,4 +16,11 @@ export type StatementName =
   | "replicas_page"
   | "requests_page"
   | "audit_page"
-  | "history_write";
+  | "history_write"
+  | "jobs"
+  | "requests_clean"
+  | "audit_clean"
+  | "nodes_silent"
+  | "nodes_clean"
+  | "replicas_clean"
+  | "keys_clean";
