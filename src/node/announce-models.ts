@@ -10,6 +10,7 @@ export function announceModels(
   // Subscribed before the list is read, so that nothing falls between the two.
   const changes = models.changes({ signal: stopping.signal });
   for (const record of models.list()) replicas.announce({ state: "ready", record });
+  onChange();
   const following = follow(changes, replicas, onChange);
   return {
     [Symbol.asyncDispose]: async () => {
