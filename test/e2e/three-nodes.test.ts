@@ -1,11 +1,14 @@
+import { createHash } from "node:crypto";
 import t from "tap";
 import { TestCluster, until } from "../fixtures/cluster.ts";
 import type { TestDaemon } from "../fixtures/daemon.ts";
 import { call, ndjson } from "../fixtures/http.ts";
 
+const PROMPT = "why is the sky blue?";
+const HASH = createHash("sha256").update(PROMPT).digest("hex");
 const QUESTION = {
   model: "tiny-chat",
-  messages: [{ role: "user", content: "why is the sky blue?" }],
+  messages: [{ role: "user", content: PROMPT }],
   options: { temperature: 0 },
 };
 const ANSWER = "The sky is blue because air scatters blue light from the sun more than red light.";
@@ -79,6 +82,25 @@ t.test("three processes, one registry, inference from any node", async (t) => {
     t.match(text, /^ollamamax_engine_slots 4$/m);
   });
 
+  await t.test("each request is in the history once, without its prompt", async (t) => {
+    const { requests } = await until(
+      `${a.apiUrl}/api/cluster/requests?model=tiny-chat`,
+      (body) => (body["requests"] as unknown[]).length >= 2,
+    );
+    const row = {
+      ...{ model: "tiny-chat:latest", status: "completed", strategy: "single", error: null },
+      ...{ prompt_hash: HASH, prompt_length: PROMPT.length, response_length: ANSWER.length },
+    };
+    t.match(requests, [row, row]);
+    t.equal((requests as unknown[]).length, 2, "of three nodes one records it");
+    t.notMatch(JSON.stringify(requests), /sky/);
+    const found = await until(
+      `${b.apiUrl}/api/cluster/models?search=tiny&status=active`,
+      (body) => (body["models"] as unknown[]).length > 0,
+    );
+    t.match(found, { models: [{ name: "tiny-chat:latest" }], next: null });
+  });
+
   await t.test("a holder killed under load fails no request", async (t) => {
     const victim = daemons.get("b");
     const wave = () =>
@@ -126,5 +148,11 @@ t.test("three processes, one registry, inference from any node", async (t) => {
     const left = await until(`${a.apiUrl}/api/cluster/nodes`, (body) => !alive(body).includes("c"));
     const row = (left["nodes"] as NodeRow[]).find((node) => node.name === "c");
     t.equal(row?.health, "left");
+    // Two, three waves of eight, and one: also those that a holder died of, and the last ones before c's end.
+    await until(
+      `${a.apiUrl}/api/cluster/requests?limit=200`,
+      (body) => (body["requests"] as unknown[]).length === 2 + 3 * 8 + 1,
+    );
+    t.pass("all that ended are recorded");
   });
 });
