@@ -36,7 +36,7 @@ export interface LegacyOutcome {
 const IMPORTER = "import-leveldb";
 const PATH_LENGTH_MAX = 500;
 /** SQLSTATE classes that are the data's fault: data exception, constraint violation, limit exceeded. */
-const DATA_FAULT = /^(22|23|54)/;
+const DATA_FAULT = /^(22|23|54)[0-9A-Z]{3}$/;
 
 /**
  * Writes the models that the registry has not, and of what it has changes nothing: a node's word is newer than the old
