@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { onEachPostgres, openPool } from "../../test/fixtures/postgres.ts";
 import { testModel, testNodeId, testNodeView } from "../../test/fixtures/registry-rows.ts";
-import { seedOfRun } from "../../test/sim/seed.ts";
 import { actAs } from "./audit.ts";
 import { denyNode, rotateClusterKey } from "./cluster-settings.ts";
 import { type Sql, transaction } from "./connect.ts";
@@ -239,7 +238,7 @@ onEachPostgres((t, server) => {
           JSON.stringify(sorted(withoutSecrets("users", row?.plain)))
         );
       }),
-      { seed: seedOfRun(), numRuns: 200 },
+      { seed: 1, numRuns: 200 },
     );
     const deep = `${'{"a":['.repeat(3_000)}{"password":"${SECRET}"}${"]}".repeat(3_000)}`;
     await sql`insert into users (username, password_hash, metadata) values ('deep', 'h', ${deep}::text::jsonb)`;
