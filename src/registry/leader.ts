@@ -1,7 +1,8 @@
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
+import type { Fence } from "../core/jobs.ts";
 import type { Logger } from "../core/log.ts";
-import type { ClusterView } from "../core/ports.ts";
+import type { ClusterView, Waiting } from "../core/ports.ts";
 import { isAway } from "./errors.ts";
 import { decideStatuses } from "./leader-decisions.ts";
 import type { Leases, Term } from "./leases.ts";
@@ -14,6 +15,8 @@ export interface LeaderDeps {
   readonly view: Pick<ClusterView, "self" | "nodes">;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What else the leader does while it leads. The term ends, and the next may begin, once it has returned. */
+  readonly duty?: (fence: Fence, o: Waiting) => Promise<void>;
 }
 
 const LEASE = "leader";
@@ -65,7 +68,7 @@ export class Leader implements AsyncDisposable {
     for await (const term of registry.leases.hold(LEASE, options, this.#stopping)) {
       log.info({ term: String(term.token) }, "leading");
       this.#leading = term.token;
-      await this.#lead(term);
+      await Promise.all([this.#lead(term), this.#beOnDuty(term)]);
       this.#leading = undefined;
       log.info({ term: String(term.token) }, "no longer leading");
     }
@@ -81,6 +84,15 @@ export class Leader implements AsyncDisposable {
           log.error({ problem: messageOf(error) }, "leader's round failed");
       }
       await clock.sleep(ROUND_INTERVAL_MS, term.signal).catch(() => {});
+    }
+  }
+
+  async #beOnDuty(term: Term): Promise<void> {
+    const { duty, log } = this.#deps;
+    try {
+      await duty?.({ name: LEASE, token: term.token }, term);
+    } catch (error) {
+      if (!term.signal.aborted) log.error({ problem: messageOf(error) }, "leader's duty failed");
     }
   }
 
