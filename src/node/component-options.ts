@@ -21,6 +21,18 @@ export function cacheOptions(config: Config) {
   return host ? { redis: { host, port, tls, password: config.OLLAMA_REDIS_PASSWORD } } : {};
 }
 
+export function retentionOptions(config: Config) {
+  return {
+    requestsDays: config.OLLAMA_REQUEST_RETENTION_DAYS,
+    auditDays: config.OLLAMA_AUDIT_RETENTION_DAYS,
+  };
+}
+
+/** What the leader does by schedule may wait for some seconds. */
+export function jobsOptions() {
+  return { pollMs: 15_000 };
+}
+
 export function engineOptions(config: Config) {
   return {
     numParallel: config.OLLAMA_NUM_PARALLEL,

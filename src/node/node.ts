@@ -25,6 +25,7 @@ import { apiOptions, engineOptions, meshOptions, metricsOptions } from "./compon
 import type { Config } from "./config/config.ts";
 import { takeDataDir } from "./data-dir.ts";
 import type { NodeDeps } from "./deps.ts";
+import { leaderDuty } from "./leader-duty.ts";
 import { cacheReadiness, openCache } from "./open-cache.ts";
 import { openRegistry } from "./open-registry.ts";
 import { SelfReport } from "./self-report.ts";
@@ -88,7 +89,8 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
       recorder: history,
     }),
   );
-  const records = { registry, cache, mesh, self: identity.nodeId };
+  const duty = leaderDuty(options, { registry, cache, view }, component("jobs"));
+  const records = { registry, cache, mesh, self: identity.nodeId, duty };
   const sync = await keepRecords(records, stack, component("registry"));
   const api = stack.use(
     await Api.open(apiOptions(options), {
@@ -129,11 +131,12 @@ async function keepRecords(
     readonly cache: Cache;
     readonly mesh: Mesh;
     readonly self: string;
+    readonly duty: ReturnType<typeof leaderDuty>;
   },
   stack: AsyncDisposableStack,
   deps: NodeDeps,
 ): Promise<RegistrySync> {
-  const { registry, cache, mesh, self } = parts;
+  const { registry, cache, mesh, self, duty } = parts;
   const { view, replicas } = mesh;
   const sync = stack.use(
     await RegistrySync.open({
@@ -144,7 +147,7 @@ async function keepRecords(
       onModelsWritten: () => void modelsChanged(cache),
     }),
   );
-  stack.use(Leader.open({ ...deps, registry, view }));
+  stack.use(Leader.open({ ...deps, registry, view, duty }));
   return sync;
 }
 

@@ -18,6 +18,8 @@ export interface Variable<T> {
 const PORT = "a port number from 0 (any free port) to 65535";
 const COUNT = "a whole number of at least 1";
 const count = parse.wholeNumber(1, 1_000_000);
+const DAYS = "a whole number from 1 to 36500";
+const days = parse.wholeNumber(1, 36_500);
 const SECONDS = "a duration such as 30s or 5m, or a number of seconds";
 const text = (value: string): string => value;
 
@@ -107,6 +109,18 @@ const clusterVariables = {
     allowed: COUNT,
     parse: count,
     fallback: "2",
+  },
+  OLLAMA_REQUEST_RETENTION_DAYS: {
+    meaning: "days that the history of requests is kept, as the leading node has it set",
+    allowed: DAYS,
+    parse: days,
+    fallback: "30",
+  },
+  OLLAMA_AUDIT_RETENTION_DAYS: {
+    meaning: "days that the audit log is kept, as the leading node has it set",
+    allowed: DAYS,
+    parse: days,
+    fallback: "90",
   },
   OLLAMA_AUTH_MODE: {
     meaning: "who may call the API; only off is built yet, and production then stays on loopback",
