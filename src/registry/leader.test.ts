@@ -5,14 +5,14 @@ import { testNodeId, testNodeView } from "../../test/fixtures/registry-rows.ts";
 import { seededRandom } from "../../test/fixtures/seeded-random.ts";
 import type { NodeView } from "../core/node-view.ts";
 import type { Sql } from "./connect.ts";
-import { Leader } from "./leader.ts";
+import { Leader, type LeaderDeps } from "./leader.ts";
 import { upsertNode } from "./nodes.ts";
 import type { PoolOptions } from "./options.ts";
 
 const STEP_MS = 200;
 
 /** A node that may lead, with what its mesh knows. */
-async function openNode(options: PoolOptions, number: number) {
+async function openNode(options: PoolOptions, number: number, duty?: LeaderDeps["duty"]) {
   const clock = new ManualClock();
   const log = recordingLog();
   const self = testNodeView(number, { self: true, name: `\0node-${number}`.padEnd(400, "x") });
@@ -23,6 +23,7 @@ async function openNode(options: PoolOptions, number: number) {
     view: { self: () => self, nodes: () => known },
     clock,
     log,
+    ...(duty ? { duty } : {}),
   });
   return {
     ...{ clock, log, known, leader, registry },
@@ -110,5 +111,33 @@ onEachPostgres((t, server) => {
       node.log.lines.filter(({ level }) => level === "error"),
       [],
     );
+  });
+
+  t.test("the leader's duty lasts as long as its term, and the next begins after it", async (t) => {
+    const options = await server.database();
+    const told: string[] = [];
+    const duty =
+      (name: string): LeaderDeps["duty"] =>
+      async (fence, { signal }) => {
+        told.push(`${name} begins ${fence.name} ${fence.token}`);
+        if (!signal.aborted)
+          await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        told.push(`${name} ends`);
+        throw new RangeError("and what it throws ends nothing");
+      };
+    const one = await openNode(options, 1, duty("one"));
+    await eventually([one], () => told.length === 1);
+    await using two = await openNode(options, 2, duty("two"));
+    await one[Symbol.asyncDispose]();
+    await eventually([two], () => told.length === 3);
+    t.same(told, ["one begins leader 1", "one ends", "two begins leader 2"]);
+    t.notOk(one.log.lines.some(({ level }) => level === "error"));
+
+    const failing = await openNode(await server.database(), 3, async () => {
+      throw new RangeError("no duty");
+    });
+    await eventually([failing], () => failing.log.lines.some(({ level }) => level === "error"));
+    t.equal(failing.leader.token(), 1n, "it leads all the same");
+    await failing[Symbol.asyncDispose]();
   });
 });
