@@ -87,9 +87,14 @@ export class Attempts {
       asked: this.#asked,
       inFlight: (node: NodeId) => inFlight.of(node),
     };
-    const open = candidatesOf({ ...choice, blocked: (node) => breakers.isOpen(node, nowMs) });
-    // When every breaker is open, a node that may have recovered is better than no answer.
-    const candidates = open.length > 0 ? open : candidatesOf({ ...choice, blocked: () => false });
+    let candidates = candidatesOf({ ...choice, blocked: (node) => breakers.isOpen(node, nowMs) });
+    // When every breaker is open, a node that may have recovered is better than no answer; and so is one that was given up,
+    // perhaps wrongly, when nobody else has the model.
+    const blocked = (): boolean => false;
+    if (candidates.length === 0) candidates = candidatesOf({ ...choice, blocked });
+    if (candidates.length === 0 && this.#asked.size === 0) {
+      candidates = candidatesOf({ ...choice, blocked, evenFailed: true });
+    }
     return rank(candidates, this.#key, random)[0]?.id;
   }
 

@@ -122,6 +122,24 @@ t.test("asks no node that has gone to unload", async (t) => {
   t.same([callsOf("one"), callsOf("two")], [[], ["unload"]]);
 });
 
+t.test(
+  "a node that was given up is asked when nobody else has the model, and only then",
+  async (t) => {
+    const gone = { one: { health: "failed" }, two: { health: "failed" } } as const;
+    const { router, callsOf, peers } = cluster(gone);
+    const load = { requestId: "r", model: MODEL, runner: {} };
+    t.equal((await router.load(load, o)).route.attempts, 1);
+    t.equal([callsOf("one"), callsOf("two")].flat().length, 1);
+    for (const id of ["one", "two"]) peers.kill(id as NodeId);
+    await t.rejects(router.load(load, o), { code: "PEER_UNREACHABLE" });
+
+    const half = cluster({ one: { health: "failed" } });
+    for (const engine of half.engines.values()) engine.failure = broken;
+    await t.rejects(half.router.load(load, o), { code: "RUNNER_DIED" });
+    t.same(half.callsOf("one"), [], "it would only make a failure later");
+  },
+);
+
 t.test("many inputs are embedded by all holders, in order", async (t) => {
   const { router, callsOf } = cluster();
   const inputs = Array.from({ length: 40 }, (_, i) => `${i}`);

@@ -45,6 +45,18 @@ t.test("who is a candidate", (t) => {
     ["all that hold it", choice([a, node("b")]), "ab"],
     ["suspects too", choice([a, node("b", { health: "suspect" })]), "ab"],
     ["not the failed", choice([a, node("b", { health: "failed" })]), "a"],
+    ...[
+      node("b", { health: "failed" }),
+      node("b", { health: "left" }),
+      node("b", { health: "failed", state: "draining" }),
+    ].map(
+      (b) =>
+        [
+          `as the last resort ${b.health} and ${b.state}`,
+          choice([a, b], { evenFailed: true }),
+          b.health === "failed" && b.state === "active" ? "ab" : "a",
+        ] as const,
+    ),
     ["not those that left", choice([a, node("b", { health: "left" })]), "a"],
     ["not the draining", choice([a, node("b", { state: "draining" })]), "a"],
     ["not the leaving", choice([a, node("b", { state: "leaving" })]), "a"],

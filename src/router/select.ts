@@ -43,6 +43,8 @@ export interface Choice {
   readonly asked: ReadonlySet<NodeId>;
   readonly blocked: (node: NodeId) => boolean;
   readonly inFlight: (node: NodeId) => number;
+  /** Also those that the failure detection has given up, but that did not leave. */
+  readonly evenFailed?: boolean;
 }
 
 export function candidatesOf(choice: Choice): Candidate[] {
@@ -50,18 +52,24 @@ export function candidatesOf(choice: Choice): Candidate[] {
     choice.holders.filter(({ state }) => state === "ready").map(({ node }) => node),
   );
   const zone = choice.view.find(({ self }) => self)?.zone ?? "";
+  const mayServe = (node: NodeView): boolean =>
+    canServe(node) || (choice.evenFailed === true && isGivenUp(node));
   return choice.view
-    .filter((node) => ready.has(node.id) && canServe(node) && !choice.asked.has(node.id))
+    .filter((node) => ready.has(node.id) && mayServe(node) && !choice.asked.has(node.id))
     .filter((node) => node.self || !choice.blocked(node.id))
     .map((node) => ({
       id: node.id,
       self: node.self,
-      suspect: node.health === "suspect",
+      suspect: node.health !== "alive",
       warm: node.loaded.some(({ model }) => model === choice.model),
       sameZone: zone !== "" && node.zone === zone,
       requests: node.load.running + node.load.queued + choice.inFlight(node.id),
       slots: Math.max(1, node.load.slots),
     }));
+}
+
+function isGivenUp({ health, state }: NodeView): boolean {
+  return health === "failed" && state === "active";
 }
 
 /** The candidates, the one to ask first in front. */
