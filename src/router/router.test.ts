@@ -134,7 +134,8 @@ t.test(
     await t.rejects(router.load(load, o), { code: "PEER_UNREACHABLE" });
 
     const half = cluster({ one: { health: "failed" } });
-    for (const engine of half.engines.values()) engine.failure = broken;
+    const died = new InferenceError("RUNNER_DIED", "it died");
+    for (const engine of half.engines.values()) engine.failure = died;
     await t.rejects(half.router.load(load, o), { code: "RUNNER_DIED" });
     t.same(half.callsOf("one"), [], "it would only make a failure later");
   },
