@@ -11,6 +11,7 @@ import {
 import path from "node:path";
 import fc from "fast-check";
 import t, { type Test } from "tap";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { type BlobDigest, parseBlobDigest } from "../core/digest.ts";
 import { BlobFolder, removeAbandoned } from "./blob-folder.ts";
 import { blobPath, layoutOf, partialName } from "./layout.ts";
@@ -18,7 +19,7 @@ import { blobPath, layoutOf, partialName } from "./layout.ts";
 const { signal } = new AbortController();
 
 function folder(t: Test) {
-  const layout = layoutOf(t.testdir({ blobs: {}, manifests: {} }));
+  const layout = layoutOf(tempFolder(t, { blobs: {}, manifests: {} }));
   return { layout, blobs: new BlobFolder(layout) };
 }
 

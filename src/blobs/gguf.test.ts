@@ -13,13 +13,14 @@ import {
   u64,
   value,
 } from "../../test/fixtures/gguf-file.ts";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { GgufError } from "./errors.ts";
 import { type Gguf, readGguf } from "./gguf.ts";
 import { ggufFacts } from "./gguf-facts.ts";
 
 const DEMO = "deploy/models/tiny-chat.gguf";
 const { signal } = new AbortController();
-const dir = t.testdir();
+const dir = tempFolder(t);
 const file = path.join(dir, "model.gguf");
 
 function read(bytes: Uint8Array, verbose = false): Promise<Gguf> {

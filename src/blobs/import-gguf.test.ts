@@ -5,6 +5,7 @@ import path from "node:path";
 import t, { type Test } from "tap";
 import { ggufFile, key, tensor, tinyGguf, value } from "../../test/fixtures/gguf-file.ts";
 import { snapshot, writeOllamaModel } from "../../test/fixtures/ollama-folder.ts";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { systemClock } from "../core/clock.ts";
 import { formatDigest, manifestDigestOf } from "../core/digest.ts";
 import { silentLog } from "../core/log.ts";
@@ -22,7 +23,7 @@ function files(dir: string): string[] {
 }
 
 t.test("the demo model", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   await using store = await ModelStore.open({ dir }, deps);
   const progress: number[] = [];
   const onProgress = (done: number, total: number): void => {
@@ -71,7 +72,7 @@ t.test("the demo model", async (t) => {
 });
 
 t.test("the same file again, under the same and another name", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   await using store = await ModelStore.open({ dir }, deps);
   const first = await importGguf(store, { file: DEMO, name: "tiny" }, { signal });
   const before = snapshot(dir);
@@ -84,7 +85,7 @@ t.test("the same file again, under the same and another name", async (t) => {
 
 t.test("two nodes that import the same file agree on its digest", async (t) => {
   await using one = await ModelStore.open(
-    { dir: path.join(t.testdir({ a: {}, b: {} }), "a") },
+    { dir: path.join(tempFolder(t, { a: {}, b: {} }), "a") },
     deps,
   );
   await using two = await ModelStore.open({ dir: path.join(one.layout.dir, "../b") }, deps);
@@ -95,7 +96,7 @@ t.test("two nodes that import the same file agree on its digest", async (t) => {
 });
 
 t.test("another file under the same name replaces it", async (t) => {
-  const dir = t.testdir({ "other.gguf": tinyGguf() });
+  const dir = tempFolder(t, { "other.gguf": tinyGguf() });
   await using store = await ModelStore.open({ dir: path.join(dir, "models") }, deps);
   const first = await importGguf(store, { file: DEMO, name: "m" }, { signal });
   const second = await importGguf(
@@ -109,7 +110,7 @@ t.test("another file under the same name replaces it", async (t) => {
 
 t.test("what cannot be imported is refused before anything is written", async (t) => {
   const demo = readFileSync(DEMO);
-  const dir = t.testdir({
+  const dir = tempFolder(t, {
     models: {},
     folder: {},
     "cut.gguf": demo.subarray(0, demo.length - 1),
@@ -150,7 +151,7 @@ t.test("what cannot be imported is refused before anything is written", async (t
 });
 
 t.test("an abort in the middle leaves nothing", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   await using store = await ModelStore.open({ dir }, deps);
   const controller = new AbortController();
   const onProgress = (done: number): void => {
@@ -172,7 +173,7 @@ t.test("a file that changes while it is read", async (t) => {
     Buffer.concat([whole, Buffer.from("more")]),
     whole.subarray(0, 2_000_000),
   ]) {
-    const dir = t.testdir({ "m.gguf": whole, models: {} });
+    const dir = tempFolder(t, { "m.gguf": whole, models: {} });
     const file = path.join(dir, "m.gguf");
     await using store = await ModelStore.open({ dir: path.join(dir, "models") }, deps);
     const onProgress = (done: number): void => {
@@ -264,7 +265,7 @@ const KILLED_IMPORT = `
 `;
 
 t.test("what a killed import leaves goes later, and is never taken for a model", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   const killed = spawnSync(process.execPath, [
     "--input-type=module",
     "-e",

@@ -19,6 +19,7 @@ import {
   writeManifest,
   writeOllamaModel,
 } from "../../test/fixtures/ollama-folder.ts";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { systemClock } from "../core/clock.ts";
 import { manifestDigestOf } from "../core/digest.ts";
 import { type Logger, silentLog } from "../core/log.ts";
@@ -59,7 +60,7 @@ function recordingLog(): { log: Logger; lines: string[] } {
 }
 
 t.test("a folder of Ollama's is served as it is, and not a byte of it changes", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   const file = writeOllamaModel(dir, `${LIBRARY}/llama3.2/1b`, LLAMA);
   writeOllamaModel(dir, "hf.co/bartowski/Some-GGUF/Q4_K_M", { model: tinyGguf() });
   writeFileSync(path.join(dir, "blobs", `sha256-${"c".repeat(64)}-partial`), "a running pull");
@@ -96,7 +97,7 @@ t.test("a folder of Ollama's is served as it is, and not a byte of it changes", 
 });
 
 t.test("what /api/show tells of it", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   writeOllamaModel(dir, `${LIBRARY}/llama3.2/1b`, {
     ...LLAMA,
     layers: [...LLAMA.layers, ["projector", tinyGguf()]],
@@ -161,7 +162,7 @@ t.test("what /api/show tells of it", async (t) => {
 });
 
 t.test("hostile and foreign manifests are passed over, each with a line", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   const good = ollamaManifest(dir, { model: tinyGguf() });
   writeManifest(dir, `${LIBRARY}/good/latest`, good);
   writeManifest(dir, `${LIBRARY}/half/latest`, good.slice(0, -20));
@@ -189,7 +190,7 @@ t.test("hostile and foreign manifests are passed over, each with a line", async 
 });
 
 t.test("another program writes, replaces and removes models", async (t) => {
-  const dir = t.testdir({ models: {}, later: {} });
+  const dir = tempFolder(t, { models: {}, later: {} });
   const models = path.join(dir, "models");
   await using store = await ModelStore.open({ dir: models }, deps);
   const changes = store.changes({ signal })[Symbol.asyncIterator]();
@@ -228,7 +229,7 @@ t.test("another program writes, replaces and removes models", async (t) => {
 });
 
 t.test("a manifest that is caught while it is written over", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   const file = writeOllamaModel(dir, `${LIBRARY}/m/latest`, { model: tinyGguf() });
   const whole = readFileSync(file);
   await using store = await ModelStore.open({ dir }, { ...deps, clock: new ManualClock() });
@@ -245,7 +246,7 @@ t.test("a manifest that is caught while it is written over", async (t) => {
 });
 
 t.test("a model whose blob is missing or cut off is not ready", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   const file = writeOllamaModel(dir, `${LIBRARY}/m/latest`, { model: DEMO });
   const digest = manifestDigestOf(readFileSync(file));
   const { layers } = JSON.parse(readFileSync(file, "utf8"));
@@ -263,7 +264,7 @@ t.test("a model whose blob is missing or cut off is not ready", async (t) => {
 });
 
 t.test("the folder is looked at now and then, also when no hint comes", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   const clock = new ManualClock();
   await using store = await ModelStore.open({ dir }, { clock, log: silentLog });
   const changes = store.changes({ signal })[Symbol.asyncIterator]();
@@ -274,7 +275,7 @@ t.test("the folder is looked at now and then, also when no hint comes", async (t
 });
 
 t.test("manifests are put as they are, in the casing that is there", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   writeOllamaModel(dir, `${LIBRARY}/Mixed/Latest`, { model: tinyGguf() });
   await using store = await ModelStore.open({ dir }, deps);
   const name = parseModelName("mixed");
@@ -289,7 +290,7 @@ t.test("manifests are put as they are, in the casing that is there", async (t) =
 });
 
 t.test("folders that cannot be used say what to do", async (t) => {
-  const dir = t.testdir({ file: "not a folder" });
+  const dir = tempFolder(t, { file: "not a folder" });
   await t.rejects(ModelStore.open({ dir: path.join(dir, "file") }, deps), {
     code: "MODELS_DIR_NOT_READABLE",
     message: /Cannot read the models folder .+file .+OLLAMA_MODELS/,
@@ -307,7 +308,7 @@ t.test("folders that cannot be used say what to do", async (t) => {
 
 t.test("rights of a user who is not root", async (t) => {
   if (process.getuid?.() === 0) return t.plan(0, "root may write and read everything");
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   writeOllamaModel(dir, `${LIBRARY}/m/latest`, { model: tinyGguf() });
   for (const name of ["blobs", "manifests"]) chmodSync(path.join(dir, name), 0o555);
   {

@@ -9,6 +9,7 @@ import { KEY, NUMBERS, TestNode, WAITING } from "../../test/fixtures/caches.ts";
 import { TestAuthority } from "../../test/fixtures/certificates.ts";
 import { Door } from "../../test/fixtures/door.ts";
 import { NO_REDIS, RedisServer } from "../../test/fixtures/redis.ts";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { until } from "../../test/fixtures/until.ts";
 import { systemClock } from "../core/clock.ts";
 import { silentLog } from "../core/log.ts";
@@ -187,7 +188,7 @@ async function suite(t: Test): Promise<void> {
     const authority = new TestAuthority();
     const before = tls.getCACertificates("default");
     t.teardown(() => tls.setDefaultCACertificates(before));
-    const folder = t.testdir({});
+    const folder = tempFolder(t);
     const { certificate, key } = authority.issue(["localhost", "127.0.0.1"]);
     const files = {
       "--tls-cert-file": certificate,

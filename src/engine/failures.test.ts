@@ -5,6 +5,7 @@ import path from "node:path";
 import t from "tap";
 import { DEMO_ANSWERS, DEMO_MODEL_PATH, demoModel } from "../../test/fixtures/demo-model.ts";
 import { ManualClock } from "../../test/fixtures/manual-clock.ts";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { gone, isAlive, type TestEngine, testEngine } from "../../test/fixtures/test-engine.ts";
 import type { GenerateRequest } from "../core/inference.ts";
 import { collect, generate, user, waiting } from "./engine.contract.ts";
@@ -115,7 +116,7 @@ t.test("files that are no model", async (t) => {
   const whole = readFileSync(DEMO_MODEL_PATH);
   const garbled = Buffer.from(whole);
   for (let offset = 8; offset < 2_000; offset += 37) garbled[offset] = ~(garbled[offset] ?? 0);
-  const folder = t.testdir();
+  const folder = tempFolder(t);
   const rows: readonly [string, Uint8Array, RegExp][] = [
     ["text", Buffer.from("hello, I am no model"), /GGUF/],
     ["truncated", whole.subarray(0, 700_000), /corrupted or incomplete/],

@@ -16,6 +16,7 @@ import path from "node:path";
 import { ClassicLevel } from "classic-level";
 import t from "tap";
 import { manyEntries, objectMetadata, writeLegacyStore } from "../../test/fixtures/legacy-store.ts";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { LegacyStore, type Skipped } from "./legacy-store.ts";
 import type { LegacyModel } from "./object-metadata.ts";
 
@@ -28,7 +29,7 @@ if (task === "hold") await holdOpen();
 else if (task === "count") await countModels();
 else {
   t.test("entries come in order, the first of a name; the others have a reason", async (t) => {
-    const store = path.join(t.testdir(), "store");
+    const store = path.join(tempFolder(t), "store");
     await writeLegacyStore(store, [
       ["models/b", objectMetadata("b")],
       ["models/a", objectMetadata("a:latest")],
@@ -52,7 +53,7 @@ else {
   });
 
   t.test("duplicates are found however far apart they are", async (t) => {
-    const store = path.join(t.testdir(), "store");
+    const store = path.join(tempFolder(t), "store");
     await writeLegacyStore(store, [...manyEntries(3_000), ["z", objectMetadata("MODEL-0000000")]]);
     await using open = await LegacyStore.open({ folder: store }, never);
     t.match(await open.size(never), { entries: 3_001 });
@@ -64,7 +65,7 @@ else {
   });
 
   t.test("the old store and its folder stay as they are, byte for byte", async (t) => {
-    const dir = t.testdir({ tmp: {} });
+    const dir = tempFolder(t, { tmp: {} });
     const copies = path.join(dir, "tmp");
     const { TMPDIR } = process.env;
     process.env["TMPDIR"] = copies;
@@ -87,7 +88,7 @@ else {
   });
 
   t.test("a store that is empty, or that nobody may write to, is read", async (t) => {
-    const store = path.join(t.testdir(), "store");
+    const store = path.join(tempFolder(t), "store");
     await writeLegacyStore(store, []);
     t.same(await readAll(store), { models: [], skipped: [] });
     await writeLegacyStore(store, manyEntries(10));
@@ -99,7 +100,7 @@ else {
   });
 
   t.test("a store that another process has open is refused, and left to it", async (t) => {
-    const store = path.join(t.testdir(), "store");
+    const store = path.join(tempFolder(t), "store");
     await writeLegacyStore(store, manyEntries(10));
     const child = fork(import.meta.filename, ["hold", store]);
     const closed = once(child, "close");
@@ -113,7 +114,7 @@ else {
 
   t.test("so is one whose holder locks as Go's LevelDB does", async (t) => {
     if (!existsSync(FLOCK) || !existsSync("/proc/locks")) return t.pass(`no ${FLOCK} here`);
-    const store = path.join(t.testdir(), "store");
+    const store = path.join(tempFolder(t), "store");
     await writeLegacyStore(store, manyEntries(10));
     const child = spawn(FLOCK, [path.join(store, "LOCK"), "sh", "-c", "echo locked; cat"]);
     const closed = once(child, "close");
@@ -126,7 +127,7 @@ else {
   });
 
   t.test("while it is read nobody else can open it", async (t) => {
-    const store = path.join(t.testdir(), "store");
+    const store = path.join(tempFolder(t), "store");
     await writeLegacyStore(store, manyEntries(10));
     await using _open = await LegacyStore.open({ folder: store }, never);
     const child = fork(import.meta.filename, ["hold", store], { silent: true });
@@ -134,7 +135,7 @@ else {
   });
 
   t.test("what is no store, or a damaged one, is refused in one sentence", async (t) => {
-    const dir = t.testdir({ file: "text", folder: { readme: "text" } });
+    const dir = tempFolder(t, { file: "text", folder: { readme: "text" } });
     const whole = path.join(dir, "whole");
     await writeWithOldLog(whole);
     const first = (pattern: RegExp) => (store: string) =>
@@ -178,7 +179,7 @@ else {
   });
 
   t.test("an abort ends the reading", async (t) => {
-    const store = path.join(t.testdir(), "store");
+    const store = path.join(tempFolder(t), "store");
     await writeLegacyStore(store, manyEntries(2_000));
     const stop = new AbortController();
     await using open = await LegacyStore.open({ folder: store }, stop);
@@ -189,7 +190,7 @@ else {
   });
 
   t.test("100,000 entries of 1 KB are read in a heap that could not hold them", async (t) => {
-    const store = path.join(t.testdir(), "store");
+    const store = path.join(tempFolder(t), "store");
     await writeLegacyStore(store, manyEntries(100_000, 1_000));
     const child = fork(import.meta.filename, ["count", store], {
       execArgv: ["--max-old-space-size=80"],

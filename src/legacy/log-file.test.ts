@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
 import { manyEntries, writeLegacyStore } from "../../test/fixtures/legacy-store.ts";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { endsTorn } from "./log-file.ts";
 
 const record = (type: number, length: number): Buffer => {
@@ -34,7 +35,7 @@ t.test("logs that are whole, and logs that are torn", (t) => {
 });
 
 t.test("a log that LevelDB wrote, cut at each of its last bytes", async (t) => {
-  const store = path.join(t.testdir(), "store");
+  const store = path.join(tempFolder(t), "store");
   await writeLegacyStore(store, manyEntries(200));
   const name = readdirSync(store).find((file) => file.endsWith(".log")) ?? "";
   const log = readFileSync(path.join(store, name));

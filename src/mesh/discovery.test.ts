@@ -4,6 +4,7 @@ import { multiaddr } from "@multiformats/multiaddr";
 import t, { type Test } from "tap";
 import { openTestNode, type TestNode } from "../../test/fixtures/libp2p-nodes.ts";
 import { seededRandom } from "../../test/fixtures/seeded-random.ts";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { systemClock } from "../core/clock.ts";
 import { silentLog } from "../core/log.ts";
 import type { NodeId } from "../core/node-id.ts";
@@ -15,7 +16,7 @@ async function open(
   options: Partial<DiscoveryOptions & DiscoveryDeps> = {},
 ): Promise<Discovery> {
   const discovery = Discovery.open(
-    { bootstrapPeers: [], ...options, stateDir: options.stateDir ?? t.testdir() },
+    { bootstrapPeers: [], ...options, stateDir: options.stateDir ?? tempFolder(t) },
     {
       libp2p: node.libp2p,
       self: node.identity.nodeId,
@@ -56,7 +57,7 @@ const listed = (node: TestNode) => ({
 t.test("from peers remembered on disk, and remembered again", async (t) => {
   const [a, b] = await nodes(t, 2);
   if (!a || !b) throw new Error("two nodes");
-  const stateDir = t.testdir({ "peers.json": JSON.stringify({ peers: [listed(b)] }) });
+  const stateDir = tempFolder(t, { "peers.json": JSON.stringify({ peers: [listed(b)] }) });
   const discovery = await open(t, a, { stateDir });
   await connected(a, b);
   await discovery[Symbol.asyncDispose]();
@@ -67,7 +68,7 @@ t.test("from peers remembered on disk, and remembered again", async (t) => {
 t.test("a file of peers that cannot be read is written anew", async (t) => {
   const [a, b] = await nodes(t, 2);
   if (!a || !b) throw new Error("two nodes");
-  const stateDir = t.testdir();
+  const stateDir = tempFolder(t);
   writeFileSync(path.join(stateDir, "peers.json"), "{ not json");
   const discovery = await open(t, a, { stateDir });
   discovery.learn(b.identity.nodeId, listed(b).multiaddrs);

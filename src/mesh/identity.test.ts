@@ -2,11 +2,12 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { generateKeyPair, privateKeyToProtobuf } from "@libp2p/crypto/keys";
 import t from "tap";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { parseNodeId } from "../core/node-id.ts";
 import { loadOrCreateIdentity } from "./identity.ts";
 
 t.test("a node keeps its identity, in a file that only it can read", async (t) => {
-  const folder = path.join(t.testdir(), "data");
+  const folder = path.join(tempFolder(t), "data");
   const first = await loadOrCreateIdentity(folder);
   const second = await loadOrCreateIdentity(folder);
   t.ok(parseNodeId(first.nodeId));
@@ -23,7 +24,7 @@ t.test("a file that is no identity is refused with the next step, and left as it
     "another type": secp256k1,
   };
   for (const [name, bytes] of Object.entries(cases)) {
-    const folder = t.testdir();
+    const folder = tempFolder(t);
     const file = path.join(folder, "identity.key");
     writeFileSync(file, bytes);
     await t.rejects(
@@ -36,7 +37,7 @@ t.test("a file that is no identity is refused with the next step, and left as it
 });
 
 t.test("a folder that cannot be written", async (t) => {
-  const folder = t.testdir({ file: "" });
+  const folder = tempFolder(t, { file: "" });
   await t.rejects(loadOrCreateIdentity(path.join(folder, "file")), {
     code: "IDENTITY_UNREADABLE",
   });

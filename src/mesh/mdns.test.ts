@@ -1,6 +1,7 @@
 import { createSocket } from "node:dgram";
 import t from "tap";
 import { openMesh, seen } from "../../test/fixtures/meshes.ts";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 
 const MDNS_GROUP = "224.0.0.251";
 const ANSWER_MS = 2_000;
@@ -30,7 +31,7 @@ async function hasMulticast(): Promise<boolean> {
 const skip = (await hasMulticast()) ? false : "no multicast on this machine";
 
 t.test("nodes on one network find each other without being told", { skip }, async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   const a = await openMesh(dir, { mdns: true, listenHost: "0.0.0.0" });
   t.teardown(() => a.mesh[Symbol.asyncDispose]());
   const b = await openMesh(dir, { mdns: true, listenHost: "0.0.0.0" });

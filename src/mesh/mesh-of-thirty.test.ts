@@ -1,12 +1,13 @@
 import t from "tap";
 import { openMesh, seen } from "../../test/fixtures/meshes.ts";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 
 const COUNT = 30;
 // Thirty nodes share this process, and each sends to each: minutes on a busy machine of two cores.
 t.setTimeout(600_000);
 
 t.test("thirty nodes behind one address deliver every heartbeat to everyone", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   const first = await openMesh(dir);
   const bootstrapPeers = first.mesh.multiaddrs();
   const others = await Promise.all(

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import t, { type Test } from "tap";
 import { CLUSTER_KEY } from "../../test/fixtures/libp2p-nodes.ts";
 import { openMesh, seen, type TestMesh, until } from "../../test/fixtures/meshes.ts";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { parseManifestDigest } from "../core/digest.ts";
 import type { ModelRecord } from "../core/model.ts";
 import type { NodeHealth } from "../core/node-view.ts";
@@ -10,7 +11,7 @@ import { newClusterKey } from "./cluster-key.ts";
 const o = { signal: new AbortController().signal };
 
 async function openCluster(t: Test, count: number): Promise<TestMesh[]> {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   const first = await openMesh(dir);
   const bootstrapPeers = first.mesh.multiaddrs();
   const meshes = [first];
@@ -76,7 +77,7 @@ t.test("a node that comes late fetches the lists that it missed", async (t) => {
   if (!a) throw new Error("a node");
   for (let i = 0; i < 40; i++)
     a.mesh.replicas.announce({ state: "ready", record: model(`m${i}`, "b") });
-  const late = await openMesh(t.testdir({}), { bootstrapPeers: a.mesh.multiaddrs() });
+  const late = await openMesh(tempFolder(t), { bootstrapPeers: a.mesh.multiaddrs() });
   t.teardown(() => late.mesh[Symbol.asyncDispose]());
   await until(() => late.mesh.replicas.models().length === 40);
   t.pass();
@@ -102,7 +103,7 @@ t.test("another cluster's key is told apart, and keys can be rotated", async (t)
   const key = newClusterKey();
   const mismatch = Promise.withResolvers<string>();
   const bootstrapPeers = a.mesh.multiaddrs();
-  const stranger = await openMesh(t.testdir({}), {
+  const stranger = await openMesh(tempFolder(t), {
     bootstrapPeers,
     clusterKeys: [key],
     onKeyMismatch: mismatch.resolve,
@@ -131,7 +132,7 @@ t.test("a denied node is out at once", async (t) => {
 t.test("a port that is taken is named", async (t) => {
   const [a] = await openCluster(t, 1);
   const p2pPort = Number(/tcp\/(\d+)/.exec(a?.mesh.multiaddrs()[0] ?? "")?.[1]);
-  await t.rejects(openMesh(t.testdir({}), { p2pPort }), {
+  await t.rejects(openMesh(tempFolder(t), { p2pPort }), {
     code: "PORT_TAKEN",
     message: /OLLAMA_P2P_PORT/,
   });
@@ -140,8 +141,8 @@ t.test("a port that is taken is named", async (t) => {
 t.test("the process ends by itself after disposal", async (t) => {
   const script = `
     import { openMesh, seen } from "./test/fixtures/meshes.ts";
-    const a = await openMesh(${JSON.stringify(t.testdir())});
-    const b = await openMesh(${JSON.stringify(t.testdir())}, { bootstrapPeers: a.mesh.multiaddrs() });
+    const a = await openMesh(${JSON.stringify(tempFolder(t))});
+    const b = await openMesh(${JSON.stringify(tempFolder(t))}, { bootstrapPeers: a.mesh.multiaddrs() });
     await seen(a, (nodes) => nodes.length === 2);
     await a.mesh[Symbol.asyncDispose]();
     await b.mesh[Symbol.asyncDispose]();`;

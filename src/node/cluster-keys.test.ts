@@ -1,13 +1,14 @@
 import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { resolveClusterKeys } from "./cluster-keys.ts";
 
 const o = { signal: new AbortController().signal };
 const registry = (...keys: string[]) => ({ clusterKeys: async () => keys });
 
 t.test("the registry's keys win and are kept for a start without it", async (t) => {
-  const dataDir = t.testdir();
+  const dataDir = tempFolder(t);
   const options = { dataDir, configured: undefined };
   t.same(await resolveClusterKeys(options, registry("new", "old"), o), ["new", "old"]);
   t.same(await resolveClusterKeys(options, undefined, o), ["new", "old"]);
@@ -19,7 +20,7 @@ t.test("the registry's keys win and are kept for a start without it", async (t) 
 t.test(
   "a configured key serves without the registry and must be one of its keys with it",
   async (t) => {
-    const options = { dataDir: t.testdir(), configured: "mine" };
+    const options = { dataDir: tempFolder(t), configured: "mine" };
     t.same(await resolveClusterKeys(options, undefined, o), ["mine"]);
     t.same(await resolveClusterKeys(options, registry("new", "mine"), o), ["new", "mine"]);
     await t.rejects(resolveClusterKeys(options, registry("other"), o), {
@@ -29,7 +30,7 @@ t.test(
 );
 
 t.test("neither: one sentence with the next step", async (t) => {
-  const options = { dataDir: t.testdir(), configured: undefined };
+  const options = { dataDir: tempFolder(t), configured: undefined };
   await t.rejects(resolveClusterKeys(options, undefined, o), {
     code: "CLUSTER_KEY_MISSING",
     message: /OLLAMA_CLUSTER_KEY/,

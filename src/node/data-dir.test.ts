@@ -2,10 +2,11 @@ import { spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { takeDataDir } from "./data-dir.ts";
 
 t.test("taken once, given back, and taken over from a process that has gone", async (t) => {
-  const dir = path.join(t.testdir(), "data");
+  const dir = path.join(tempFolder(t), "data");
   {
     await using _lock = await takeDataDir(dir);
     t.ok(existsSync(path.join(dir, "node.pid")));
@@ -19,7 +20,7 @@ t.test("taken once, given back, and taken over from a process that has gone", as
 });
 
 t.test("refused while another process holds it", async (t) => {
-  const dir = t.testdir();
+  const dir = tempFolder(t);
   const holder = `${new URL("./data-dir.ts", import.meta.url)}`;
   const script = `
     const { takeDataDir } = await import(${JSON.stringify(holder)});
@@ -37,7 +38,7 @@ t.test("refused while another process holds it", async (t) => {
 });
 
 t.test("a folder that cannot be made is one clear sentence", async (t) => {
-  const inFile = path.join(t.testdir({ file: "" }), "file", "data");
+  const inFile = path.join(tempFolder(t, { file: "" }), "file", "data");
   for (const dir of [inFile, "/proc/nowhere/data"]) {
     await t.rejects(takeDataDir(dir), {
       code: "DATA_DIR_NOT_WRITABLE",

@@ -5,6 +5,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Test } from "tap";
 import { onEachPostgres, openPool } from "../../test/fixtures/postgres.ts";
+import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { connect } from "./connect.ts";
 import { checkSchema, migrate } from "./migrate.ts";
 import type { PoolOptions } from "./options.ts";
@@ -83,7 +84,7 @@ else
   });
 
 function copyOfMigrations(t: Test): URL {
-  const folder = path.join(t.testdir(), "migrations");
+  const folder = path.join(tempFolder(t), "migrations");
   mkdirSync(folder);
   cpSync(new URL("./migrations/", import.meta.url), folder, { recursive: true });
   return pathToFileURL(`${folder}/`);

@@ -2,6 +2,7 @@ import { createServer } from "node:net";
 import path from "node:path";
 import t from "tap";
 import { TestDaemon } from "../fixtures/daemon.ts";
+import { tempFolder } from "../fixtures/temp-folder.ts";
 
 const run = async (args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
   await using process = new TestDaemon(env, args);
@@ -62,7 +63,7 @@ t.test("config shows what holds and never a secret", async (t) => {
 });
 
 t.test("import: a missing file, no GGUF, a bad name; then a real one, twice", async (t) => {
-  const dir = t.testdir({ "text.gguf": "not a model" });
+  const dir = tempFolder(t, { "text.gguf": "not a model" });
   const env = { OLLAMA_DATA_DIR: path.join(dir, "data") };
   const model = "deploy/models/tiny-chat.gguf";
   t.match(await run(["import", path.join(dir, "absent.gguf"), "m"], env), { code: 1 });
@@ -80,7 +81,7 @@ t.test("up refuses a taken port before it starts anything", async (t) => {
   await new Promise((resolve) => server.once("listening", resolve));
   const address = server.address();
   const port = typeof address === "object" && address ? String(address.port) : "";
-  const env = { OLLAMA_DATA_DIR: t.testdir(), OLLAMA_API_PORT: port };
+  const env = { OLLAMA_DATA_DIR: tempFolder(t), OLLAMA_API_PORT: port };
   t.match(await run(["up"], env), { code: 1, stderr: new RegExp(`port ${port} .*is in use`) });
   await new Promise((resolve) => server.close(resolve));
 });

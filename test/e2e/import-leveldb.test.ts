@@ -7,6 +7,7 @@ import type { PoolOptions } from "../../src/registry/options.ts";
 import { TestDaemon, withoutOurs } from "../fixtures/daemon.ts";
 import { manyEntries, objectMetadata, writeLegacyStore } from "../fixtures/legacy-store.ts";
 import { databaseFolder, openPool, openPostgres, TestServer } from "../fixtures/postgres.ts";
+import { tempFolder } from "../fixtures/temp-folder.ts";
 
 async function run(args: readonly string[], env: Readonly<Record<string, string>>) {
   await using process = new TestDaemon(env, ["import-leveldb", ...args]);
@@ -27,7 +28,7 @@ const environment = (options: PoolOptions) => ({
 });
 
 t.test("a dry run, the import, and the import again; what is skipped is reported", async (t) => {
-  const store = path.join(t.testdir(), "store");
+  const store = path.join(tempFolder(t), "store");
   await writeLegacyStore(store, [
     ...manyEntries(1_200),
     ["zz-1", objectMetadata("model-0000000")],
@@ -118,7 +119,7 @@ async function heldImport(store: string) {
 }
 
 t.test("killed half-way and started again: it goes on, each model there once", async (t) => {
-  const store = path.join(t.testdir(), "store");
+  const store = path.join(tempFolder(t), "store");
   await using held = await heldImport(store);
   held.child.kill("SIGKILL");
   await held.ended;
@@ -137,7 +138,7 @@ t.test("killed half-way and started again: it goes on, each model there once", a
 });
 
 t.test("asked to stop, it ends after the batch under way", async (t) => {
-  const store = path.join(t.testdir(), "store");
+  const store = path.join(tempFolder(t), "store");
   await using held = await heldImport(store);
   held.child.kill("SIGTERM");
   await held.release();
@@ -161,7 +162,7 @@ t.test("a machine without a database: the dry run makes none, the import does", 
 });
 
 t.test("what cannot be read or written ends with code 1 and one sentence", async (t) => {
-  const dir = t.testdir({ file: "text", folder: {} });
+  const dir = tempFolder(t, { file: "text", folder: {} });
   const store = path.join(dir, "store");
   await writeLegacyStore(store, manyEntries(1));
   const env = environment(await server.emptyDatabase());

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
+import { tempFolder } from "../../../test/fixtures/temp-folder.ts";
 import { ConfigError, loadConfig } from "./config.ts";
 import { hostForm } from "./parsers.ts";
 
@@ -113,7 +114,7 @@ t.test("ports that are the same, and a secret that is given twice, are refused",
     message: "OLLAMA_API_PORT and OLLAMA_P2P_PORT are both 4001: give each a port of its own",
   });
   t.doesNotThrow(() => loadConfig({ OLLAMA_API_PORT: "0", OLLAMA_WEB_PORT: "0" }));
-  const file = path.join(t.testdir({ password: "p" }), "password");
+  const file = path.join(tempFolder(t, { password: "p" }), "password");
   t.throws(() => loadConfig({ OLLAMA_DB_PASSWORD: "x", OLLAMA_DB_PASSWORD_FILE: file }), {
     message: "OLLAMA_DB_PASSWORD_FILE and OLLAMA_DB_PASSWORD are both set: unset one of them",
   });
@@ -121,7 +122,7 @@ t.test("ports that are the same, and a secret that is given twice, are refused",
 });
 
 t.test("a secret comes from its file and never shows in an error", (t) => {
-  const file = path.join(t.testdir(), "password");
+  const file = path.join(tempFolder(t), "password");
   writeFileSync(file, "hunter2\n");
   const { config, settings } = loadConfig({ OLLAMA_DB_PASSWORD_FILE: file });
   t.equal(config.OLLAMA_DB_PASSWORD, "hunter2");
