@@ -54,7 +54,7 @@ t.test("the embedded database moves into a server, once", async (t) => {
     t.match(moved.stdout, `OLLAMA_DB_HOST=${target.host} OLLAMA_DB_PORT=${target.port}`);
   }
   const again =
-    /^ollamamax: the new database is not empty \(its table audit_log has 1 rows\)[^\n]+\n$/m;
+    /^ollamamax: the new database is not empty \(its table models has 1 rows\)[^\n]+\n$/m;
   t.match(await move("--json"), { code: 1, stdout: "", stderr: again });
   await using pool = openPool(target);
   const rows = await pool.sql`select name from models`;
