@@ -19,19 +19,20 @@ export interface Removal {
   readonly rowsMax: number;
 }
 
+/** By where the rows lie: by their ids the planner reads the whole table for each batch. */
 export async function removeRequests(sql: Sql, days: number, removal: Removal): Promise<number> {
   const rows = await sql`
-    delete from inference_requests where ${leads(sql, removal)} and id in (
-      select id from inference_requests where created_at < now() - ${days} * interval '1 day'
-      order by created_at limit ${removal.rowsMax})`;
+    delete from inference_requests where ${leads(sql, removal)} and ctid = any (array(
+      select ctid from inference_requests where created_at < now() - ${days} * interval '1 day'
+      order by created_at limit ${removal.rowsMax}))`;
   return rows.count;
 }
 
 export async function removeChanges(sql: Sql, days: number, removal: Removal): Promise<number> {
   const rows = await sql`
-    delete from audit_log where ${leads(sql, removal)} and id in (
-      select id from audit_log where "timestamp" < now() - ${days} * interval '1 day'
-      order by "timestamp" limit ${removal.rowsMax})`;
+    delete from audit_log where ${leads(sql, removal)} and ctid = any (array(
+      select ctid from audit_log where "timestamp" < now() - ${days} * interval '1 day'
+      order by "timestamp" limit ${removal.rowsMax}))`;
   return rows.count;
 }
 
