@@ -62,7 +62,7 @@ export class PgBossJobs implements Jobs {
     const { store, clock } = this.#deps;
     const late = new AbortController();
     const stopped = new AbortController();
-    const alarm = aborted(signal)
+    const alarm = aborted(AbortSignal.any([signal, stopped.signal]))
       .then(() => clock.sleep(STOP_MS, stopped.signal))
       .then(
         () => late.abort(),
@@ -87,10 +87,12 @@ export class PgBossJobs implements Jobs {
       }
       await aborted(signal);
     } finally {
-      await boss.stop({ close: false, timeout: STOP_MS });
+      await boss
+        .stop({ close: false, timeout: STOP_MS })
+        .catch((error: unknown) => this.#report(error, "jobs did not stop in order"));
       await Promise.allSettled(running);
       stopped.abort();
-      if (signal.aborted) await alarm;
+      await alarm;
     }
   }
 
