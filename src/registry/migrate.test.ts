@@ -4,16 +4,19 @@ import { cpSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Test } from "tap";
-import { onEachPostgres, openPool } from "../../test/fixtures/postgres.ts";
+import { onEachPostgres, openPool, until } from "../../test/fixtures/postgres.ts";
 import { tempFolder } from "../../test/fixtures/temp-folder.ts";
-import { connect } from "./connect.ts";
+import { connect, type Sql } from "./connect.ts";
 import { checkSchema, migrate } from "./migrate.ts";
 import type { PoolOptions } from "./options.ts";
 
 const MIGRATIONS = readdirSync(new URL("./migrations/", import.meta.url)).sort();
 
-const [, , task] = process.argv;
-if (task) await migrateForParent(JSON.parse(task) as PoolOptions);
+/** Of the tests' own choice. */
+const HELD_LOCK = 4_242;
+
+const [, , task, folder] = process.argv;
+if (task) await migrateForParent(JSON.parse(task) as PoolOptions, folder);
 else
   onEachPostgres((t, server) => {
     t.test("an empty database gets everything once", async (t) => {
@@ -81,6 +84,33 @@ else
       t.same({ ...row }, { fine: null, half: null });
       await checkSchema(pool.sql);
     });
+
+    t.test(
+      "a process that is killed in the middle leaves nothing, and another one goes on",
+      async (t) => {
+        const options = await server.emptyDatabase();
+        await using pool = openPool(options);
+        const folder = copyOfMigrations(t);
+        const half = `create table half (id int); select pg_advisory_xact_lock(${HELD_LOCK})`;
+        writeFileSync(new URL("9999_half.sql", folder), half);
+        const child = fork(import.meta.filename, [JSON.stringify(options), folder.href]);
+        await pool.sql.begin(async (tx) => {
+          await tx`select pg_advisory_xact_lock(${HELD_LOCK})`;
+          await until(async () => (await waiting(pool.sql)) > 0);
+          child.kill("SIGKILL");
+          await once(child, "close");
+        });
+        await until(async () => {
+          const rows = await pool.sql`select from pg_stat_activity
+          where datname = ${options.database} and query like ${"%table half%"} and pid <> pg_backend_pid()`;
+          return rows.length === 0;
+        });
+        const [row] = await pool.sql`select count(*)::int as tables from pg_tables
+        where schemaname = 'public'`;
+        t.match(row, { tables: 0 });
+        t.same(await migrate(pool.sql), MIGRATIONS);
+      },
+    );
   });
 
 function copyOfMigrations(t: Test): URL {
@@ -90,9 +120,16 @@ function copyOfMigrations(t: Test): URL {
   return pathToFileURL(`${folder}/`);
 }
 
-async function migrateForParent(options: PoolOptions): Promise<void> {
+/** How many wait for the lock that a test holds. */
+async function waiting(sql: Sql): Promise<number> {
+  const rows = await sql`select from pg_locks
+    where locktype = 'advisory' and objid = ${HELD_LOCK} and not granted`;
+  return rows.length;
+}
+
+async function migrateForParent(options: PoolOptions, folder: string | undefined): Promise<void> {
   const sql = connect(options);
-  process.send?.(await migrate(sql));
+  process.send?.(await migrate(sql, folder === undefined ? undefined : new URL(folder)));
   await sql.end();
   process.disconnect();
 }
