@@ -1,5 +1,6 @@
 import t from "tap";
 import { fakeCluster, nodeOf, recordOf } from "../../test/fixtures/fake-cluster.ts";
+import { recordingLog } from "../../test/fixtures/recording-log.ts";
 import { createApp } from "./app.ts";
 
 const TEXT = "text/plain; charset=utf-8";
@@ -82,6 +83,24 @@ t.test("every answer has a request id: the client's, if it is one", async (t) =>
   await chat.text();
   t.equal(chat.headers.get("x-request-id"), "mine");
   t.equal(cluster.inference.generated[0]?.requestId, "mine");
+});
+
+t.test("each request leaves a line for whoever looks for it, without what it asked", async (t) => {
+  const log = recordingLog();
+  const app = createApp({ ...fakeCluster(), log }, running);
+  const body = JSON.stringify({ model: "llama", prompt: "hunter2", stream: false });
+  const headers = { "X-Request-Id": "mine" };
+  await (await app.request("/api/generate?a=hunter2", { method: "POST", headers, body })).text();
+  t.match(
+    log.lines.filter(({ text }) => text === "request"),
+    [
+      {
+        level: "debug",
+        fields: { requestId: "mine", method: "POST", path: "/api/generate", status: 200 },
+      },
+    ],
+  );
+  t.notMatch(JSON.stringify(log.lines), /hunter2/);
 });
 
 t.test("readiness names what is not ready", async (t) => {

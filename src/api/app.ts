@@ -62,7 +62,10 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
     c.set("requestId", requestId);
     await next();
     c.header("X-Request-Id", requestId);
-    measure(c, context.clock.nowMs() - startedMs);
+    const durationMs = context.clock.nowMs() - startedMs;
+    measure(c, durationMs);
+    const { method, path } = c.req;
+    context.log.debug({ requestId, method, path, status: c.res.status, durationMs }, "request");
   });
   app.use(async (c, next) => {
     const refused = refusal(c, gate);
