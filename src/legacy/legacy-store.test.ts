@@ -17,8 +17,8 @@ import { ClassicLevel } from "classic-level";
 import t from "tap";
 import { manyEntries, objectMetadata, writeLegacyStore } from "../../test/fixtures/legacy-store.ts";
 import { tempFolder } from "../../test/fixtures/temp-folder.ts";
+import type { LegacyModel } from "../core/legacy-model.ts";
 import { LegacyStore, type Skipped } from "./legacy-store.ts";
-import type { LegacyModel } from "./object-metadata.ts";
 
 const never = { signal: new AbortController().signal };
 

@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { ClassicLevel } from "classic-level";
+import type { LegacyModel } from "../core/legacy-model.ts";
 import type { Waiting } from "../core/ports.ts";
 import { corrupt, toStoreError } from "./errors.ts";
-import { type LegacyModel, parseObjectMetadata, type SkipReason } from "./object-metadata.ts";
+import { parseObjectMetadata, type SkipReason } from "./object-metadata.ts";
 import { Snapshot } from "./snapshot.ts";
 
 export interface Skipped {

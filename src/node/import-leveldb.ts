@@ -1,16 +1,12 @@
 import path from "node:path";
 import { AppError } from "../core/errors.ts";
+import type { LegacyModel } from "../core/legacy-model.ts";
 import type { Waiting } from "../core/ports.ts";
 import { LegacyStore, type StoreSize } from "../legacy/legacy-store.ts";
 import { SKIP_REASONS } from "../legacy/object-metadata.ts";
 import { connect, disconnect } from "../registry/connect.ts";
 import { toRegistryError } from "../registry/errors.ts";
-import {
-  importLegacyRows,
-  type LegacyOutcome,
-  type LegacyRow,
-  tryLegacyRows,
-} from "../registry/legacy-import.ts";
+import { importLegacyRows, type LegacyOutcome, tryLegacyRows } from "../registry/legacy-import.ts";
 import { checkSchema, migrate } from "../registry/migrate.ts";
 import { tellModelsChanged } from "./cached-catalog.ts";
 import { openCommandDatabase } from "./command-database.ts";
@@ -85,7 +81,7 @@ export async function importLevelDb(
   }
 }
 
-type Write = (models: readonly LegacyRow[]) => Promise<LegacyOutcome>;
+type Write = (models: readonly LegacyModel[]) => Promise<LegacyOutcome>;
 
 interface Target extends AsyncDisposable {
   readonly write: Write;
@@ -120,7 +116,7 @@ async function openTarget(config: Config, dryRun: boolean): Promise<Target> {
 
 /** A dry run before the first node has ever run: nothing is there yet. */
 const NO_DATABASE = {
-  write: async (models: readonly LegacyRow[]): Promise<LegacyOutcome> => ({
+  write: async (models: readonly LegacyModel[]): Promise<LegacyOutcome> => ({
     ...{ imported: models.length, present: 0, replicas: 0 },
     refused: models.flatMap(({ key, replicas }) =>
       replicas.map(({ node }) => ({ key, reason: "UNKNOWN_NODE" as const, detail: node })),

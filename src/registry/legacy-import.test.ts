@@ -1,10 +1,11 @@
 import { onEachPostgres, openPool } from "../../test/fixtures/postgres.ts";
 import { testModel, testNodeId, testNodeView } from "../../test/fixtures/registry-rows.ts";
-import { importLegacyRows, type LegacyRow, tryLegacyRows } from "./legacy-import.ts";
+import type { LegacyModel } from "../core/legacy-model.ts";
+import { importLegacyRows, tryLegacyRows } from "./legacy-import.ts";
 import { upsertModel } from "./models.ts";
 import { upsertNode } from "./nodes.ts";
 
-const row = (model: string, changes: Partial<LegacyRow> = {}): LegacyRow => ({
+const row = (model: string, changes: Partial<LegacyModel> = {}): LegacyModel => ({
   key: `models/${model}`,
   name: `registry.ollama.ai/library/${model}:latest`,
   version: "v1",

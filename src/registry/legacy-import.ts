@@ -1,22 +1,6 @@
 import { messageOf } from "../core/errors.ts";
+import type { LegacyModel } from "../core/legacy-model.ts";
 import { type Sql, type Transaction, transaction } from "./connect.ts";
-
-/** A model from the store that was there before the registry. */
-export interface LegacyRow {
-  readonly key: string;
-  readonly name: string;
-  readonly version: string;
-  readonly sizeBytes: number;
-  readonly hash: string;
-  readonly contentType: string;
-  readonly description: string | undefined;
-  readonly tags: readonly string[];
-  readonly attributes: Readonly<Record<string, unknown>>;
-  readonly createdAt: string | undefined;
-  readonly updatedAt: string | undefined;
-  readonly accessedAt: string | undefined;
-  readonly replicas: readonly { readonly node: string; readonly path: string | undefined }[];
-}
 
 export interface LegacyRefusal {
   readonly key: string;
@@ -44,7 +28,7 @@ const DATA_FAULT = /^(22|23|54)[0-9A-Z]{3}$/;
  */
 export async function importLegacyRows(
   sql: Sql,
-  rows: readonly LegacyRow[],
+  rows: readonly LegacyModel[],
 ): Promise<LegacyOutcome> {
   try {
     return await transaction(sql, async (tx) => {
@@ -65,7 +49,10 @@ export async function importLegacyRows(
 }
 
 /** What importing would do; nothing is written. */
-export async function tryLegacyRows(sql: Sql, rows: readonly LegacyRow[]): Promise<LegacyOutcome> {
+export async function tryLegacyRows(
+  sql: Sql,
+  rows: readonly LegacyModel[],
+): Promise<LegacyOutcome> {
   return await transaction(sql, async (tx) => {
     await tx`set transaction read only`;
     const known = new Set((await knownModels(tx, rows)).map(({ name }) => name));
@@ -86,7 +73,7 @@ function add(a: LegacyOutcome, b: LegacyOutcome): LegacyOutcome {
 }
 
 /** The names of those that were not there. */
-async function insertModels(tx: Transaction, rows: readonly LegacyRow[]): Promise<Set<string>> {
+async function insertModels(tx: Transaction, rows: readonly LegacyModel[]): Promise<Set<string>> {
   const values = rows
     // In the order of names, as everybody who writes several models, so that nobody waits in a circle.
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
@@ -117,7 +104,7 @@ interface KnownModel {
 
 async function knownModels(
   tx: Transaction,
-  rows: readonly LegacyRow[],
+  rows: readonly LegacyModel[],
 ): Promise<readonly KnownModel[]> {
   const names = JSON.stringify(rows.map(({ name }) => name));
   return await tx<KnownModel[]>`
@@ -128,7 +115,7 @@ async function knownModels(
 /** What became of each row, and the replicas of those that the registry has now as the old store had them. */
 async function account(
   tx: Transaction,
-  rows: readonly LegacyRow[],
+  rows: readonly LegacyModel[],
   written: ReadonlySet<string>,
   write: boolean,
 ): Promise<LegacyOutcome> {
@@ -157,7 +144,7 @@ async function account(
  */
 async function addReplicas(
   tx: Transaction,
-  rows: readonly LegacyRow[],
+  rows: readonly LegacyModel[],
   write: boolean,
 ): Promise<{ replicas: number; strangers: LegacyRefusal[] }> {
   const wanted = rows.flatMap(({ key, name, hash, sizeBytes, replicas }) =>
