@@ -108,6 +108,7 @@ export const PEER_PROTOCOLS = {
   blob: "/ollamamax/blob/1",
   replicas: "/ollamamax/replicas/1",
   probe: "/ollamamax/probe/1",
+  link: "/ollamamax/link/1",
 } as const;
 export type PeerProtocol = keyof typeof PEER_PROTOCOLS;
 

@@ -1,7 +1,6 @@
-import type { Stream } from "@libp2p/interface";
 import { afterThisTurn } from "../core/after-this-turn.ts";
+import type { Carrier } from "./carrier.ts";
 import { END, END_FRAME, encodeFrame, type Frame, FrameReader } from "./frames.ts";
-import { thriftyWindow } from "./thrifty-window.ts";
 
 /** Reading pauses above it, so that a peer which sends faster than we take is slowed by its window. */
 const INBOX_BYTES_HIGH = 2 * 1_024 ** 2;
@@ -11,14 +10,9 @@ const JOINED_BYTES_MAX = 32 * 1_024;
 /** What a frame takes beside its bytes, so that empty ones count too. */
 const FRAME_COST_BYTES = 64;
 
-/**
- * A libp2p stream that carries frames, for one exchange after another.
- *
- * libp2p's own `onDrain` resolves at once after its first time (its promise is never renewed), so drains are waited for
- * by the event.
- */
+/** Frames to and from a peer, for one exchange after another. */
 export class Channel {
-  readonly #stream: Stream;
+  readonly #carrier: Carrier;
   readonly #reader: FrameReader;
   readonly #inbox: Frame[] = [];
   #inboxBytes = 0;
@@ -30,20 +24,19 @@ export class Channel {
   /** Told when a frame has come, the stream has drained, or it has broken. */
   onEvent: () => void = () => {};
 
-  constructor(stream: Stream, messageBytesMax: number) {
-    this.#stream = stream;
+  constructor(carrier: Carrier, messageBytesMax: number) {
+    this.#carrier = carrier;
     this.#reader = new FrameReader(messageBytesMax);
-    thriftyWindow(stream);
-    stream.addEventListener("close", (event) => {
-      this.#fail(event.error ?? new Error("the stream was closed"));
+    carrier.listen({
+      data: (bytes) => this.#onData(bytes),
+      drained: () => this.onEvent(),
+      closed: (reason) => this.#fail(reason),
     });
-    stream.addEventListener("remoteCloseWrite", () => {
-      this.#fail(new Error("the peer closed the stream"));
-      this.close();
-    });
-    stream.addEventListener("drain", () => this.onEvent());
-    stream.addEventListener("message", ({ data }) => this.#onData(data));
-    if (stream.status !== "open") this.#fail(new Error("the stream was closed"));
+    if (!carrier.isOpen) this.#fail(new Error("the stream was closed"));
+  }
+
+  get kind(): Carrier["kind"] {
+    return this.#carrier.kind;
   }
 
   /** Why nothing more can be sent or will come, beyond what is in the inbox. */
@@ -56,7 +49,7 @@ export class Channel {
   }
 
   get writable(): boolean {
-    return !this.#stream.writableNeedsDrain;
+    return this.#carrier.writable;
   }
 
   /** Whether the peer's end of the exchange that is being read has come. */
@@ -70,7 +63,7 @@ export class Channel {
     if (frame === END) this.#endsInInbox--;
     if (this.#paused && this.#inboxBytes < INBOX_BYTES_LOW && !this.#failure) {
       this.#paused = false;
-      this.#stream.resume();
+      this.#carrier.resume();
     }
     return frame;
   }
@@ -87,13 +80,13 @@ export class Channel {
   /** Between exchanges, when nobody needs the stream any more. */
   close(): void {
     this.#flush();
-    this.#stream.close().catch((error: Error) => this.#stream.abort(error));
+    this.#carrier.close();
     this.#fail(new Error("the stream was closed"));
   }
 
   /** Tells the peer that the exchange is given up, and throws away what has not been sent or read. */
   reset(reason: Error): void {
-    if (!this.#failure) this.#stream.abort(reason);
+    if (!this.#failure) this.#carrier.abort(reason);
     this.#fail(reason);
     this.#inbox.length = 0;
     this.#inboxBytes = 0;
@@ -117,24 +110,23 @@ export class Channel {
     this.#outboxBytes = 0;
     if (this.#failure) return;
     try {
-      if (isJoined) this.#stream.send(Buffer.concat(pieces));
-      else for (const piece of pieces) this.#stream.send(piece);
+      if (isJoined) this.#carrier.send(Buffer.concat(pieces));
+      else for (const piece of pieces) this.#carrier.send(piece);
     } catch (error) {
       this.reset(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  #onData(data: Iterable<Uint8Array> | Uint8Array): void {
+  #onData(bytes: Uint8Array): void {
     try {
-      if (data instanceof Uint8Array) this.#reader.push(data, this.#keep);
-      else for (const piece of data) this.#reader.push(piece, this.#keep);
+      this.#reader.push(bytes, this.#keep);
     } catch (error) {
       this.reset(error instanceof Error ? error : new Error(String(error)));
       return;
     }
     if (!this.#paused && this.#inboxBytes > INBOX_BYTES_HIGH) {
       this.#paused = true;
-      this.#stream.pause();
+      this.#carrier.pause();
     }
     if (this.#inbox.length > 0) this.onEvent();
   }

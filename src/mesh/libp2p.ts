@@ -5,7 +5,6 @@ import type { Libp2p, PeerDiscovery } from "@libp2p/interface";
 import { type KadDHT, kadDHT } from "@libp2p/kad-dht";
 import { mdns } from "@libp2p/mdns";
 import { ping } from "@libp2p/ping";
-import { tcp } from "@libp2p/tcp";
 import { createLibp2p } from "libp2p";
 import { messageOf } from "../core/errors.ts";
 import { listenAddress } from "./addresses.ts";
@@ -14,6 +13,8 @@ import type { Gater } from "./gater.ts";
 import type { Identity } from "./identity.ts";
 import type { KeyedNoise } from "./keyed-noise.ts";
 import { GOSSIP_RPC_BYTES_MAX } from "./limits.ts";
+import { INBOUND_LINKS_MAX, type Links } from "./links.ts";
+import { tcpWithLinks } from "./shared-port.ts";
 
 export interface Libp2pOptions {
   readonly listenHost: string;
@@ -29,6 +30,7 @@ export interface Libp2pDeps {
   readonly identity: Identity;
   readonly gater: Gater;
   readonly noise: KeyedNoise;
+  readonly links: Pick<Links, "accept">;
 }
 
 export type MeshLibp2p = Libp2p<{
@@ -63,14 +65,17 @@ export async function makeLibp2p(options: Libp2pOptions, deps: Libp2pDeps): Prom
       announce: [...options.announceAddresses],
     },
     transports: [
-      tcp({
-        maxConnections: CONNECTIONS_MAX,
-        backlog: 511,
-        inboundSocketInactivityTimeout: 300_000,
-        outboundSocketInactivityTimeout: 300_000,
-        dialOpts: { noDelay: true, keepAlive: true },
-        listenOpts: { noDelay: true, keepAlive: true },
-      }),
+      tcpWithLinks(
+        {
+          maxConnections: CONNECTIONS_MAX + INBOUND_LINKS_MAX,
+          backlog: 511,
+          inboundSocketInactivityTimeout: 300_000,
+          outboundSocketInactivityTimeout: 300_000,
+          dialOpts: { noDelay: true, keepAlive: true },
+          listenOpts: { noDelay: true, keepAlive: true },
+        },
+        (socket) => deps.links.accept(socket),
+      ),
     ],
     connectionEncrypters: [deps.noise.encrypter],
     streamMuxers: [

@@ -13,6 +13,7 @@ import { Heartbeats } from "./heartbeats.ts";
 import { KeyMismatches } from "./key-mismatches.ts";
 import { KeyedNoise } from "./keyed-noise.ts";
 import { type MeshLibp2p, makeLibp2p, startLibp2p } from "./libp2p.ts";
+import { Links } from "./links.ts";
 import { LiveView } from "./live-view.ts";
 import { Membership } from "./membership/membership.ts";
 import { ReplicaTable } from "./membership/replica-table.ts";
@@ -75,10 +76,15 @@ async function openTransport(
   const gater = new Gater(options.denied);
   const mismatches = new KeyMismatches(log, isExpected, deps.onKeyMismatch ?? (() => {}));
   const noise = new KeyedNoise(options.clusterKeys, (connection) => mismatches.observe(connection));
-  const libp2p = await makeLibp2p({ ...options, topics: TOPICS }, { identity, gater, noise });
+  const links = new Links({ clock, log });
+  const libp2p = await makeLibp2p(
+    { ...options, topics: TOPICS },
+    { identity, gater, noise, links },
+  );
   stack.defer(async () => await libp2p.stop());
+  stack.use(links);
   const isDenied = (node: NodeId): boolean => gater.isDenied(node);
-  const streams = stack.use(await PooledStreams.open({ libp2p, clock, log, isDenied }));
+  const streams = stack.use(await PooledStreams.open({ libp2p, links, clock, log, isDenied }));
   await startLibp2p(libp2p, options);
   return { libp2p, noise, gater, mismatches, streams };
 }

@@ -16,6 +16,7 @@ const text = (message: Uint8Array | null) => message && Buffer.from(message).toS
 async function openStreams(node: TestNode, clock: Clock = systemClock): Promise<PooledStreams> {
   return PooledStreams.open({
     libp2p: node.libp2p,
+    links: node.links,
     clock,
     log: silentLog,
     isDenied: (id) => node.gater.isDenied(id),

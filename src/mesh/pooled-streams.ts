@@ -11,16 +11,29 @@ import {
   type Waiting,
 } from "../core/ports.ts";
 import { peerIdOf } from "./addresses.ts";
+import { StreamCarrier } from "./carrier.ts";
 import { Channel } from "./channel.ts";
 import { Exchange } from "./exchange.ts";
 import { ExchangeLimits } from "./exchange-limits.ts";
 import type { MeshLibp2p } from "./libp2p.ts";
+import { LinkOpener } from "./link-opener.ts";
+import type { Links } from "./links.ts";
 import { CALLEE_IDLE_FACTOR, PROTOCOL_POLICIES } from "./protocol-policy.ts";
 import { StreamPool } from "./stream-pool.ts";
 import { withTimeout } from "./with-timeout.ts";
 
 export interface PooledStreamsDeps {
-  readonly libp2p: Pick<MeshLibp2p, "dial" | "getConnections" | "handle" | "unhandle">;
+  readonly libp2p: Pick<
+    MeshLibp2p,
+    | "dial"
+    | "getConnections"
+    | "getMultiaddrs"
+    | "handle"
+    | "unhandle"
+    | "addEventListener"
+    | "removeEventListener"
+  >;
+  readonly links: Links;
   readonly clock: Clock;
   readonly log: Logger;
   readonly isDenied: (node: NodeId) => boolean;
@@ -34,7 +47,10 @@ const SWEEP_INTERVAL_MS = 1_000;
 /** A callee that has ended waits so long for the caller's end before it gives the stream up. */
 const LINGER_MS = 5_000;
 
-/** Exchanges of messages with peers over libp2p streams that are used again: a new one costs 1–3 ms, a pooled one 0.5. */
+/**
+ * Exchanges of messages with peers over channels that are used again: a new libp2p stream costs 1–3 ms. What a peer gets
+ * often goes over links, which are made meanwhile: no exchange waits for one.
+ */
 export class PooledStreams implements PeerStreams, AsyncDisposable {
   readonly #deps: PooledStreamsDeps;
   readonly #handlers = new Map<PeerProtocol, Handler>();
@@ -46,10 +62,18 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
   readonly #accepted = new Map<Channel, { idleSinceMs: number; readonly protocol: PeerProtocol }>();
   readonly #stopping = new AbortController();
   readonly #serving = new Set<Promise<void>>();
+  readonly #links: LinkOpener;
   #sweeping = Promise.resolve();
 
   private constructor(deps: PooledStreamsDeps) {
     this.#deps = deps;
+    this.#links = new LinkOpener({
+      ...deps,
+      streams: this,
+      onOpened: (channel, node, protocol) =>
+        this.#pool.put(node, protocol, channel, deps.clock.nowMs()),
+      onAccepted: (channel, node, protocol) => this.#accept(protocol, channel, node),
+    });
   }
 
   static async open(deps: PooledStreamsDeps): Promise<PooledStreams> {
@@ -58,7 +82,7 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
       const max = PROTOCOL_POLICIES[protocol].exchangesPerPeerMax;
       await deps.libp2p.handle(
         PEER_PROTOCOLS[protocol],
-        (stream, connection) => streams.#accept(protocol, stream, connection),
+        (stream, connection) => streams.#acceptStream(protocol, stream, connection),
         { maxInboundStreams: 2 * max, maxOutboundStreams: 2 * max },
       );
     }
@@ -73,8 +97,9 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
       throw new InferenceError("BUSY", `too many ${protocol} exchanges with ${node} at once`);
     }
     try {
-      const channel =
-        this.#pool.take(node, protocol) ?? (await this.#newChannel(node, protocol, signal));
+      const pooled = this.#pool.take(node, protocol);
+      if (pooled?.kind !== "link") this.#links.want(node, protocol);
+      const channel = pooled ?? (await this.#newChannel(node, protocol, signal));
       return this.#exchange(channel, node, protocol, (clean) => {
         this.#outbound.release(protocol, node);
         if (clean) this.#pool.put(node, protocol, channel, this.#deps.clock.nowMs());
@@ -98,6 +123,7 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
     const reason = new InferenceError("STREAM_BROKEN", "this node is leaving the mesh");
     this.#stopping.abort(reason);
     for (const protocol of protocols()) await this.#deps.libp2p.unhandle(PEER_PROTOCOLS[protocol]);
+    await this.#links[Symbol.asyncDispose]();
     this.#pool.clear();
     for (const exchange of this.#exchanges.keys()) exchange.break(reason);
     for (const channel of this.#accepted.keys()) channel.reset(reason);
@@ -120,7 +146,7 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
         try {
           const options = { signal, maxOutboundStreams: 2 * policy.exchangesPerPeerMax };
           const stream = await this.#newStream(node, PEER_PROTOCOLS[protocol], options);
-          return new Channel(stream, policy.messageBytesMax);
+          return new Channel(new StreamCarrier(stream), policy.messageBytesMax);
         } catch (cause) {
           signal.throwIfAborted();
           throw unreachable(cause);
@@ -169,13 +195,21 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
     return exchange;
   }
 
-  #accept(protocol: PeerProtocol, stream: Stream, connection: Connection): void {
+  #acceptStream(protocol: PeerProtocol, stream: Stream, connection: Connection): void {
     const node = parseNodeId(connection.remotePeer.toString());
-    if (!node || this.#deps.isDenied(node) || this.#stopping.signal.aborted) {
+    if (!node) {
       stream.abort(new Error("not admitted"));
       return;
     }
-    const channel = new Channel(stream, PROTOCOL_POLICIES[protocol].messageBytesMax);
+    const { messageBytesMax } = PROTOCOL_POLICIES[protocol];
+    this.#accept(protocol, new Channel(new StreamCarrier(stream), messageBytesMax), node);
+  }
+
+  #accept(protocol: PeerProtocol, channel: Channel, node: NodeId): void {
+    if (this.#deps.isDenied(node) || this.#stopping.signal.aborted) {
+      channel.reset(new Error("not admitted"));
+      return;
+    }
     this.#accepted.set(channel, { idleSinceMs: Number.POSITIVE_INFINITY, protocol });
     const serving = this.#serve(channel, node, protocol).finally(() => {
       this.#accepted.delete(channel);

@@ -9,6 +9,8 @@ export interface ProtocolPolicy {
   readonly exchangesMax: number;
   /** Streams kept open for the next exchange with a peer. */
   readonly pooledPerPeerMax: number;
+  /** How many of a peer's exchanges may go over links, each way; the others, and those before the first link, over libp2p. */
+  readonly linksPerPeerMax: number;
   /** An unused stream is closed by the side that opened it. */
   readonly idleMs: number;
   /** A side that waits this long for one message, or to be rid of one, gives the exchange up. */
@@ -28,6 +30,7 @@ export const PROTOCOL_POLICIES: Readonly<Record<PeerProtocol, ProtocolPolicy>> =
     exchangesPerPeerMax: 512,
     exchangesMax: 4_096,
     pooledPerPeerMax: 64,
+    linksPerPeerMax: 64,
     idleMs: 30_000,
     stallMs: 900_000,
   },
@@ -37,6 +40,7 @@ export const PROTOCOL_POLICIES: Readonly<Record<PeerProtocol, ProtocolPolicy>> =
     exchangesPerPeerMax: 16,
     exchangesMax: 256,
     pooledPerPeerMax: 4,
+    linksPerPeerMax: 4,
     idleMs: 30_000,
     stallMs: 60_000,
   },
@@ -46,6 +50,7 @@ export const PROTOCOL_POLICIES: Readonly<Record<PeerProtocol, ProtocolPolicy>> =
     exchangesPerPeerMax: 4,
     exchangesMax: 128,
     pooledPerPeerMax: 1,
+    linksPerPeerMax: 0,
     idleMs: 30_000,
     stallMs: 10_000,
   },
@@ -55,8 +60,19 @@ export const PROTOCOL_POLICIES: Readonly<Record<PeerProtocol, ProtocolPolicy>> =
     exchangesPerPeerMax: 16,
     exchangesMax: 1_024,
     pooledPerPeerMax: 2,
+    linksPerPeerMax: 0,
     // Longer than it takes to come round to a peer again in a cluster of a hundred.
     idleMs: 120_000,
+    stallMs: 10_000,
+  },
+  link: {
+    callers: "admitted",
+    messageBytesMax: 4_096,
+    exchangesPerPeerMax: 4,
+    exchangesMax: 1_024,
+    pooledPerPeerMax: 1,
+    linksPerPeerMax: 0,
+    idleMs: 30_000,
     stallMs: 10_000,
   },
 };

@@ -13,7 +13,7 @@ interface Idle {
 export class StreamPool {
   readonly #idle = new Map<string, Idle[]>();
 
-  /** The one used last, which is the least likely to have been closed meanwhile. */
+  /** A link if there is one, and the one used last, which is the least likely to have been closed meanwhile. */
   take(node: NodeId, protocol: PeerProtocol): Channel | undefined {
     const idle = this.#idle.get(`${node} ${protocol}`);
     for (;;) {
@@ -33,7 +33,9 @@ export class StreamPool {
     channel.onEvent = () => {
       if (channel.readable) channel.reset(new Error("the peer sent outside an exchange"));
     };
-    idle.push({ channel, protocol, sinceMs: nowMs });
+    const streams = idle.filter((other) => other.channel.kind === "stream").length;
+    const place = channel.kind === "link" ? idle.length : streams;
+    idle.splice(place, 0, { channel, protocol, sinceMs: nowMs });
     this.#idle.set(key, idle);
   }
 
