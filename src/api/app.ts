@@ -11,6 +11,7 @@ import type { RouteContext } from "./deps.ts";
 import { live, ready, stores } from "./health.ts";
 import { errorResponse, reportFailure } from "./http/error-response.ts";
 import { corsHeaders, type Gate, gateOf, isAllowedHost, judgeOrigin } from "./http/gate.ts";
+import { HttpError } from "./http/http-error.ts";
 import { jsonReply } from "./http/reply.ts";
 import type { ApiEnv } from "./http/request-signal.ts";
 import { chat } from "./ollama/chat.ts";
@@ -19,6 +20,11 @@ import { generate } from "./ollama/generate.ts";
 import { ps } from "./ollama/ps.ts";
 import { show } from "./ollama/show.ts";
 import { tags } from "./ollama/tags.ts";
+import { chatCompletions } from "./openai/chat.ts";
+import { completions } from "./openai/completions.ts";
+import { embeddings as openAiEmbeddings } from "./openai/embeddings.ts";
+import { openAiErrorResponse } from "./openai/errors.ts";
+import { model as openAiModel, models as openAiModels } from "./openai/models.ts";
 
 type Handler = (c: Context<ApiEnv>, context: RouteContext) => Response | Promise<Response>;
 
@@ -33,6 +39,11 @@ const ROUTES: readonly (readonly [methods: string, path: string, handler: Handle
   ["POST", "/api/chat", chat],
   ["POST", "/api/embed", embed],
   ["POST", "/api/embeddings", embeddings],
+  ["POST", "/v1/chat/completions", chatCompletions],
+  ["POST", "/v1/completions", completions],
+  ["POST", "/v1/embeddings", openAiEmbeddings],
+  ["GET", "/v1/models", openAiModels],
+  ["GET", "/v1/models/:id{.+}", openAiModel],
   ["GET", "/api/cluster/nodes", (_c, context) => nodes(context)],
   ["GET", "/api/cluster/replicas", (_c, context) => replicas(context)],
   ["GET", "/api/cluster/models", models],
@@ -72,7 +83,7 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
     if (refused) return refused;
     // Hono answers HEAD wherever there is a GET; Ollama only where the table says so.
     if (c.req.method === "HEAD" && !methodsOf(c.req.path).includes("HEAD")) return notFound(c);
-    if (isDraining() && !WHILE_DRAINING.test(c.req.path)) return drainingReply();
+    if (isDraining() && !WHILE_DRAINING.test(c.req.path)) return drainingReply(c);
     await next();
     const origin = c.req.header("origin");
     if (origin && judgeOrigin(gate, origin, c.req.header("host") ?? "") === "allowed") {
@@ -86,7 +97,7 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
   app.notFound(notFound);
   app.onError((error, c) => {
     reportFailure(context.log, { requestId: c.get("requestId"), path: c.req.path }, error);
-    return c.get("streaming") ? errorResponse(error, "application/json") : errorResponse(error);
+    return failureResponse(c, error);
   });
   return app;
 }
@@ -107,7 +118,7 @@ function requestMeter({ metrics = noMetrics }: RouteContext): (c: Context, ms: n
     buckets: LATENCY_BUCKETS_SECONDS,
   });
   return (c, ms) => {
-    const route = methodsOf(c.req.path).length > 0 ? c.req.path : "other";
+    const route = routesAt(c.req.path)[0]?.[1] ?? "other";
     const method = METHODS.includes(c.req.method) ? c.req.method : "other";
     requests.add({ route, method, status: `${c.res.status}` });
     latency.observe({ route }, ms / 1_000);
@@ -144,18 +155,32 @@ function notFound(c: Context<ApiEnv>): Response {
 }
 
 function methodsOf(path: string): string[] {
-  return ROUTES.filter(([, known]) => known === path).flatMap(([methods]) => methods.split(" "));
+  return routesAt(path).flatMap(([methods]) => methods.split(" "));
 }
 
-function drainingReply(): Response {
-  return new Response(JSON.stringify({ error: "this node is shutting down: ask another one" }), {
-    status: 503,
-    headers: {
-      "Content-Type": "application/json; charset=utf-8",
-      "Retry-After": String(RETRY_AFTER_DRAIN_S),
-      Connection: "close",
-    },
+/** What stands in the place of the rest of a path. */
+const REST = /:\w+\{\.\+\}$/;
+
+function routesAt(path: string): typeof ROUTES {
+  return ROUTES.filter(([, known]) => {
+    if (!REST.test(known)) return known === path;
+    const before = known.replace(REST, "");
+    return path.startsWith(before) && path.length > before.length;
   });
+}
+
+/** Each API has its own envelope for what went wrong. */
+function failureResponse(c: Context<ApiEnv>, error: unknown): Response {
+  if (c.req.path.startsWith("/v1/")) return openAiErrorResponse(error);
+  return c.get("streaming") ? errorResponse(error, "application/json") : errorResponse(error);
+}
+
+function drainingReply(c: Context<ApiEnv>): Response {
+  const shuttingDown = new HttpError(503, "this node is shutting down: ask another one");
+  const response = failureResponse(c, shuttingDown);
+  response.headers.set("Retry-After", String(RETRY_AFTER_DRAIN_S));
+  response.headers.set("Connection", "close");
+  return response;
 }
 
 function plain(text: string, status: number, headers: Record<string, string> = {}): Response {

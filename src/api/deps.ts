@@ -10,6 +10,7 @@ import type {
   ReplicaIndex,
   Waiting,
 } from "../core/ports.ts";
+import type { Random } from "../core/random.ts";
 
 export interface ApiOptions {
   /** Port 0: any free one. */
@@ -48,6 +49,7 @@ export interface ApiDeps {
   readonly models: Pick<LocalModels, "list">;
   readonly catalog: Catalog;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
   readonly readiness: () => readonly Readiness[];
   readonly database: Store;

@@ -149,10 +149,12 @@ export class Exchange implements PeerStream {
 
   /** Waits for the condition; fails when the signal aborts or, the condition still unmet, the channel has broken. */
   #until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+    // Our own signal aborts for what the waiters look at anyway.
+    const isOwn = signal === this.#aborter?.signal;
     return new Promise((resolve, reject) => {
       const finish = (settle: () => void): void => {
         this.#waiters.delete(waiter);
-        signal.removeEventListener("abort", onAbort);
+        if (!isOwn) signal.removeEventListener("abort", onAbort);
         settle();
       };
       const onAbort = (): void => finish(() => reject(signal.reason));
@@ -165,7 +167,7 @@ export class Exchange implements PeerStream {
         },
       };
       this.#waiters.add(waiter);
-      signal.addEventListener("abort", onAbort, { once: true });
+      if (!isOwn) signal.addEventListener("abort", onAbort, { once: true });
       waiter.check();
     });
   }

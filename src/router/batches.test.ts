@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import t from "tap";
-import { batches } from "./batches.ts";
+import { batches, type Pace } from "./batches.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -74,7 +74,7 @@ t.test("a reader who leaves stops the source", async (t) => {
 });
 
 t.test("what rides waits for the next, and is not lost where there is none", async (t) => {
-  const rides = (value: number): boolean => value === 0;
+  const pace = (value: number): Pace => (value === 0 ? "with the next" : "together");
   const rows: readonly (readonly [groups: number[][], batches: number[][]])[] = [
     [
       [[0], [1], [2]],
@@ -89,7 +89,7 @@ t.test("what rides waits for the next, and is not lost where there is none", asy
   ];
   for (const [groups, expected] of rows) {
     const got: (readonly number[])[] = [];
-    for await (const batch of batches(inGroups(groups), rides)) got.push(batch);
+    for await (const batch of batches(inGroups(groups), pace)) got.push(batch);
     t.same(got, expected);
   }
 });

@@ -3,14 +3,16 @@ import { afterThisTurn } from "../core/after-this-turn.ts";
 /** One message holds at most this many events, so that a reader who is behind gets them in portions. */
 const BATCH_MAX = 64;
 
+/** When a value goes on: with what is ready at the same moment, not before the one after it, or at once, as the last. */
+export type Pace = "together" | "with the next" | "last";
+
 /**
  * Groups what is ready at the same moment: the first value of a batch is never held back, and while its reader is busy
- * with one batch the next one fills. At most one value is asked for ahead of the batch. A value that `rides` waits for the
- * one after it.
+ * with one batch the next one fills. At most one value is asked for ahead of the batch.
  */
 export async function* batches<T>(
   values: AsyncIterable<T>,
-  rides: (value: T) => boolean = () => false,
+  paceOf: (value: T) => Pace = () => "together",
 ): AsyncIterable<readonly T[]> {
   const iterator = values[Symbol.asyncIterator]();
   const inFlight: { result?: IteratorResult<T>; error?: { readonly reason: unknown } } = {};
@@ -27,13 +29,19 @@ export async function* batches<T>(
   try {
     while (pending !== undefined) {
       await pending;
-      const batch: T[] = [];
+      let batch: T[] = [];
       while (inFlight.result && !inFlight.result.done && batch.length < BATCH_MAX) {
         const { value } = inFlight.result;
         batch.push(value);
         delete inFlight.result;
+        const pace = paceOf(value);
+        if (pace === "last") {
+          yield batch;
+          batch = [];
+        }
         pending = ask();
-        await (rides(value) ? pending : Promise.race([pending, nothingReady()]));
+        if (pace === "together") await nothingReady();
+        else await pending;
       }
       if (batch.length > 0) yield batch;
       if (inFlight.error) throw inFlight.error.reason;

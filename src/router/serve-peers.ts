@@ -3,8 +3,9 @@ import { InferenceError, isAborted, messageOf } from "../core/errors.ts";
 import type { GenerateEvent } from "../core/inference.ts";
 import type { Logger } from "../core/log.ts";
 import type { Engine, LocalModels, PeerStream, PeerStreams, Waiting } from "../core/ports.ts";
-import { batches } from "./batches.ts";
+import { batches, type Pace } from "./batches.ts";
 import { decodeRequest, encodeReply, encodeVector, errorReply } from "./wire.ts";
+import type { ReplyMessage, RequestMessage } from "./wire-schema.ts";
 
 export interface ServePeersDeps {
   readonly streams: Pick<PeerStreams, "handle">;
@@ -14,10 +15,8 @@ export interface ServePeersDeps {
   readonly log: Logger;
 }
 
-interface Part {
-  readonly bytes: Uint8Array;
-  readonly isLast: boolean;
-}
+/** `last` ends the reply, before the engine tidies up: the caller waits for the end to use the stream again. */
+type Tell = (reply: ReplyMessage, place: "more" | "last") => Promise<void>;
 
 /** Answers peers' requests from this node's engine until disposed. The peer's reset stops the model. */
 export function servePeers(deps: ServePeersDeps): Disposable {
@@ -29,11 +28,11 @@ async function serve(stream: PeerStream, deps: ServePeersDeps): Promise<void> {
   try {
     const bytes = await stream.receive(o);
     if (bytes === null) return;
-    for await (const { bytes: reply, isLast } of answer(decodeRequest(bytes), deps, o)) {
-      await stream.send(reply, o);
-      // Before the engine tidies up, so that both travel together: the caller waits for the end to use the stream again.
-      if (isLast) await stream.end(o);
-    }
+    await answer(decodeRequest(bytes), deps, o, async (reply, place) => {
+      const sent = stream.send(encodeReply(reply), o);
+      if (place === "last") await stream.end(o);
+      await sent;
+    });
     await stream.end(o);
     await stream.receive(o);
   } catch (error) {
@@ -46,39 +45,43 @@ async function serve(stream: PeerStream, deps: ServePeersDeps): Promise<void> {
   }
 }
 
-async function* answer(
-  asked: ReturnType<typeof decodeRequest>,
+async function answer(
+  asked: RequestMessage,
   { engine, models }: ServePeersDeps,
   o: Waiting,
-): AsyncIterable<Part> {
+  tell: Tell,
+): Promise<void> {
   const { requestId } = asked;
   const model = parseManifestDigest(asked.model);
   if (!model) throw new InferenceError("INVALID_REQUEST", "the peer sent no manifest digest");
   switch (asked.call) {
     case "generate": {
-      const events = engine.generate({ ...asked.request, requestId, model }, o);
-      for await (const batch of batches(events, ridesWithText())) yield eventsPart(batch);
+      const generated = engine.generate({ ...asked.request, requestId, model }, o);
+      for await (const events of batches(generated, pace())) {
+        const isLast = events.at(-1)?.type === "end";
+        await tell({ reply: "events", events }, isLast ? "last" : "more");
+      }
       return;
     }
     case "embed": {
       const { call: _call, ...request } = asked;
       const { vectors, ...rest } = await engine.embed({ ...request, model }, o);
-      yield last({ reply: "embeddings", vectors: vectors.map(encodeVector), ...rest });
+      await tell({ reply: "embeddings", vectors: vectors.map(encodeVector), ...rest }, "last");
       return;
     }
     case "load": {
       const { call: _call, ...request } = asked;
-      yield last({ reply: "loaded", ...(await engine.load({ ...request, model }, o)) });
+      await tell({ reply: "loaded", ...(await engine.load({ ...request, model }, o)) }, "last");
       return;
     }
     case "unload":
       await engine.unload(model, o);
-      yield last({ reply: "unloaded" });
+      await tell({ reply: "unloaded" }, "last");
       return;
     case "show": {
       const description = await models.describe(model, { verbose: asked.verbose }, o);
       if (!description) throw new InferenceError("MODEL_NOT_HERE", `model ${model} is not here`);
-      yield last({ reply: "description", description: { ...description } });
+      await tell({ reply: "description", description: { ...description } }, "last");
       return;
     }
   }
@@ -88,18 +91,11 @@ async function* answer(
  * The caller does nothing with a start before the first text has come, and it expects that as soon as it has asked: so the
  * two share one message. After a wait in the queue the start goes by itself, because it ends the caller's patience for that.
  */
-function ridesWithText(): (event: GenerateEvent) => boolean {
+function pace(): (event: GenerateEvent) => Pace {
   let hasWaited = false;
   return ({ type }) => {
     hasWaited ||= type === "queued" || type === "loading";
-    return type === "started" && !hasWaited;
+    if (type === "end") return "last";
+    return type === "started" && !hasWaited ? "with the next" : "together";
   };
-}
-
-function last(message: Parameters<typeof encodeReply>[0]): Part {
-  return { bytes: encodeReply(message), isLast: true };
-}
-
-function eventsPart(events: readonly GenerateEvent[]): Part {
-  return { bytes: encodeReply({ reply: "events", events }), isLast: events.at(-1)?.type === "end" };
 }

@@ -1,166 +1,197 @@
-import { z } from "zod";
+import type {
+  EmbedRequest,
+  GenerateEvent,
+  GenerateInput,
+  GenerateRequest,
+  LoadRequest,
+  Logprob,
+  Message,
+  RunnerOptions,
+  Sampling,
+  TokenLogprob,
+  ToolCall,
+} from "../core/inference.ts";
+import {
+  anything,
+  boolean,
+  byTag,
+  type Check,
+  either,
+  type Fields,
+  integer,
+  listOf,
+  number,
+  objectOf,
+  oneOf,
+  optional,
+  record,
+  string,
+  stringUpTo,
+} from "./checks.ts";
 
 /** Limits on what a peer may ask for; a client's own limits are the API's. */
 const MESSAGES_MAX = 10_000;
 const LIST_MAX = 10_000;
 const CONTEXT_MAX = 4_194_304;
 const REQUEST_ID_CHARS_MAX = 256;
+/** Replies are bounded by the message they come in. */
+const UNBOUNDED = Number.POSITIVE_INFINITY;
 
-/**
- * A key that may be absent. `undefined` cannot come: this parses JSON. Zod's own `exactOptional` makes an error for every key
- * that is not there and throws it away, which is most of a small request's cost.
- */
-function maybe<T extends z.ZodType>(schema: T): z.ZodExactOptional<T> {
-  return z.optional(schema) as unknown as z.ZodExactOptional<T>;
-}
+/** A digest is told apart from other texts where it is used. */
+type Wire<T> = Omit<T, "model"> & { readonly model: string };
 
-const count = z.number().int();
-const runner = z.strictObject({
-  numCtx: maybe(count),
-  numBatch: maybe(count),
-  numGpu: maybe(count),
-  mainGpu: maybe(count),
-  useMmap: maybe(z.boolean()),
-  numThread: maybe(count),
+export type RequestMessage =
+  | {
+      readonly call: "generate";
+      readonly requestId: string;
+      readonly model: string;
+      readonly request: Omit<GenerateRequest, "requestId" | "model">;
+    }
+  | ({ readonly call: "embed" } & Wire<EmbedRequest>)
+  | ({ readonly call: "load" } & Wire<LoadRequest>)
+  | { readonly call: "unload"; readonly requestId: string; readonly model: string }
+  | {
+      readonly call: "show";
+      readonly requestId: string;
+      readonly model: string;
+      readonly verbose: boolean;
+    };
+
+/** Any number of event lists up to the one with the end, or one of the others. */
+export type ReplyMessage =
+  | { readonly reply: "events"; readonly events: readonly GenerateEvent[] }
+  | {
+      readonly reply: "embeddings";
+      /** Each the base64 of its numbers as 32-bit floats, the low byte first. */
+      readonly vectors: readonly string[];
+      readonly promptTokens: number;
+      readonly loadMs: number;
+    }
+  | { readonly reply: "loaded"; readonly loadMs: number }
+  | { readonly reply: "unloaded" }
+  | { readonly reply: "description"; readonly description: Readonly<Record<string, unknown>> }
+  | {
+      readonly reply: "error";
+      readonly code: string;
+      readonly message: string;
+      readonly retryAfterMs?: number;
+    };
+
+/** What this version does not know of a request it must not leave out. */
+const strict = <T>(fields: Fields<T>): Check<T> => objectOf(fields, "refused");
+
+const runner = strict<RunnerOptions>({
+  numCtx: optional(integer),
+  numBatch: optional(integer),
+  numGpu: optional(integer),
+  mainGpu: optional(integer),
+  useMmap: optional(boolean),
+  numThread: optional(integer),
 });
-const sampling = z.strictObject({
-  seed: maybe(z.number()),
-  temperature: maybe(z.number()),
-  topK: maybe(z.number()),
-  topP: maybe(z.number()),
-  minP: maybe(z.number()),
-  typicalP: maybe(z.number()),
-  repeatLastN: maybe(z.number()),
-  repeatPenalty: maybe(z.number()),
-  presencePenalty: maybe(z.number()),
-  frequencyPenalty: maybe(z.number()),
-  numKeep: maybe(z.number()),
+const sampling = strict<Sampling>({
+  seed: optional(number),
+  temperature: optional(number),
+  topK: optional(number),
+  topP: optional(number),
+  minP: optional(number),
+  typicalP: optional(number),
+  repeatLastN: optional(number),
+  repeatPenalty: optional(number),
+  presencePenalty: optional(number),
+  frequencyPenalty: optional(number),
+  numKeep: optional(number),
 });
-const message = z.strictObject({
-  role: z.string(),
-  content: z.string(),
-  thinking: maybe(z.string()),
-  images: maybe(z.array(z.string()).max(LIST_MAX)),
-  toolCalls: maybe(
-    z
-      .array(
-        z.strictObject({
-          id: maybe(z.string()),
-          name: z.string(),
-          arguments: z.record(z.string(), z.unknown()),
-        }),
-      )
-      .max(LIST_MAX),
-  ),
-  toolName: maybe(z.string()),
-  toolCallId: maybe(z.string()),
+const toolCall = strict<ToolCall>({ id: optional(string), name: string, arguments: record });
+const message = strict<Message>({
+  role: string,
+  content: string,
+  thinking: optional(string),
+  images: optional(listOf(string, LIST_MAX)),
+  toolCalls: optional(listOf(toolCall, LIST_MAX)),
+  toolName: optional(string),
+  toolCallId: optional(string),
 });
-const input = z.discriminatedUnion("kind", [
-  z.strictObject({
-    kind: z.literal("messages"),
-    messages: z.array(message).max(MESSAGES_MAX),
-    tools: maybe(z.array(z.unknown()).max(LIST_MAX)),
-    think: maybe(z.union([z.boolean(), z.enum(["low", "medium", "high", "max"])])),
-    template: maybe(z.string()),
-    context: maybe(z.array(count).max(CONTEXT_MAX)),
-  }),
-  z.strictObject({
-    kind: z.literal("prompt"),
-    prompt: z.string(),
-    suffix: maybe(z.string()),
-  }),
-]);
-
-/** JSON has no Infinity: "for ever" travels as -1. */
-const keepAlive = maybe(z.number().transform((ms) => (ms < 0 ? Number.POSITIVE_INFINITY : ms)));
-
-const generate = z.strictObject({
+const input = byTag<"kind", GenerateInput>(
+  "kind",
+  {
+    messages: {
+      messages: listOf(message, MESSAGES_MAX),
+      tools: optional(listOf(anything, LIST_MAX)),
+      think: optional(either(boolean, oneOf("low", "medium", "high", "max"))),
+      template: optional(string),
+      context: optional(listOf(integer, CONTEXT_MAX)),
+    },
+    prompt: { prompt: string, suffix: optional(string) },
+  },
+  "refused",
+);
+const generate = strict<Omit<GenerateRequest, "requestId" | "model">>({
   input,
   runner,
   sampling,
-  stop: maybe(z.array(z.string()).max(LIST_MAX)),
-  format: maybe(z.union([z.literal("json"), z.record(z.string(), z.unknown())])),
-  maxTokens: maybe(count),
-  keepAliveMs: keepAlive,
-  truncate: maybe(z.boolean()),
-  shift: maybe(z.boolean()),
-  logprobs: maybe(z.strictObject({ top: count })),
-  renderOnly: maybe(z.boolean()),
-  returnContext: maybe(z.boolean()),
-  resume: maybe(z.strictObject({ text: z.string(), tokens: count })),
+  stop: optional(listOf(string, LIST_MAX)),
+  format: optional(either<"json", Readonly<Record<string, unknown>>>(oneOf("json"), record)),
+  maxTokens: optional(integer),
+  keepAliveMs: optional(number),
+  truncate: optional(boolean),
+  shift: optional(boolean),
+  logprobs: optional(strict<{ top: number }>({ top: integer })),
+  renderOnly: optional(boolean),
+  returnContext: optional(boolean),
+  resume: optional(strict<{ text: string; tokens: number }>({ text: string, tokens: integer })),
 });
 
-const common = { requestId: z.string().max(REQUEST_ID_CHARS_MAX), model: z.string() };
+const common = { requestId: stringUpTo(REQUEST_ID_CHARS_MAX), model: string };
 
-/** What a caller may ask. Strict: what this version does not know it must not leave out. */
-export const requestSchema = z.discriminatedUnion("call", [
-  z.strictObject({ ...common, call: z.literal("generate"), request: generate }),
-  z.strictObject({
-    ...common,
-    call: z.literal("embed"),
-    inputs: z.array(z.string()),
-    runner,
-    truncate: maybe(z.boolean()),
-    keepAliveMs: keepAlive,
-  }),
-  z.strictObject({ ...common, call: z.literal("load"), runner, keepAliveMs: keepAlive }),
-  z.strictObject({ ...common, call: z.literal("unload") }),
-  z.strictObject({ ...common, call: z.literal("show"), verbose: z.boolean() }),
-]);
-
-const token = { token: z.string(), logprob: z.number(), bytes: z.array(count) };
-const logprob = z.object({ ...token, top: maybe(z.array(z.object(token))) });
-
-const events = z.array(
-  z.discriminatedUnion("type", [
-    z.object({
-      type: z.literal("text"),
-      text: z.string(),
-      tokens: count,
-      logprobs: maybe(z.array(logprob)),
-    }),
-    z.object({
-      type: z.literal("started"),
-      promptTokens: count,
-      cachedTokens: count,
-      loadMs: z.number(),
-    }),
-    z.object({
-      type: z.literal("end"),
-      reason: z.enum(["stop", "length"]),
-      promptTokens: count,
-      tokens: count,
-      promptMs: z.number(),
-      outputMs: z.number(),
-      context: maybe(z.array(count)),
-    }),
-    z.object({ type: z.literal("queued"), position: count }),
-    z.object({ type: z.literal("loading"), fraction: z.number() }),
-    z.object({ type: z.literal("rendered"), prompt: z.string() }),
-  ]),
+/** What a caller may ask. */
+export const checkRequest = byTag<"call", RequestMessage>(
+  "call",
+  {
+    generate: { ...common, request: generate },
+    embed: {
+      ...{ ...common, inputs: listOf(string, UNBOUNDED), runner },
+      ...{ truncate: optional(boolean), keepAliveMs: optional(number) },
+    },
+    load: { ...common, runner, keepAliveMs: optional(number) },
+    unload: common,
+    show: { ...common, verbose: boolean },
+  },
+  "refused",
 );
 
-/** Any number of event lists up to the one with the end, or one of the others. */
-export const replySchema = z.discriminatedUnion("reply", [
-  z.object({ reply: z.literal("events"), events }),
-  z.object({
-    reply: z.literal("embeddings"),
-    /** Each the base64 of its numbers as 32-bit floats, the low byte first. */
-    vectors: z.array(z.base64()),
-    promptTokens: count,
-    loadMs: z.number(),
-  }),
-  z.object({ reply: z.literal("loaded"), loadMs: z.number() }),
-  z.object({ reply: z.literal("unloaded") }),
-  z.object({ reply: z.literal("description"), description: z.record(z.string(), z.unknown()) }),
-  z.object({
-    reply: z.literal("error"),
-    code: z.string(),
-    message: z.string(),
-    retryAfterMs: maybe(z.number()),
-  }),
-]);
+const integers = listOf(integer, UNBOUNDED);
+const token = { token: string, logprob: number, bytes: integers };
+const top = listOf(objectOf<TokenLogprob>(token, "left aside"), UNBOUNDED);
+const logprob = objectOf<Logprob>({ ...token, top: optional(top) }, "left aside");
+const event = byTag<"type", GenerateEvent>(
+  "type",
+  {
+    text: { text: string, tokens: integer, logprobs: optional(listOf(logprob, UNBOUNDED)) },
+    started: { promptTokens: integer, cachedTokens: integer, loadMs: number },
+    end: {
+      ...{ reason: oneOf("stop", "length"), promptTokens: integer, tokens: integer },
+      ...{ promptMs: number, outputMs: number, context: optional(integers) },
+    },
+    queued: { position: integer },
+    loading: { fraction: number },
+    rendered: { prompt: string },
+  },
+  "left aside",
+);
 
-export function encodeKeepAlive(ms: number): number {
-  return Number.isFinite(ms) ? ms : -1;
-}
+export const checkReply = byTag<"reply", ReplyMessage>(
+  "reply",
+  {
+    events: { events: listOf(event, UNBOUNDED) },
+    embeddings: {
+      vectors: listOf(string, UNBOUNDED),
+      promptTokens: integer,
+      loadMs: number,
+    },
+    loaded: { loadMs: number },
+    unloaded: {},
+    description: { description: record },
+    error: { code: string, message: string, retryAfterMs: optional(number) },
+  },
+  "left aside",
+);

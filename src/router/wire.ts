@@ -1,17 +1,12 @@
-import { z } from "zod";
 import {
   INFERENCE_ERRORS,
   InferenceError,
   type InferenceErrorCode,
   messageOf,
 } from "../core/errors.ts";
-import type {
-  EmbedRequest,
-  GenerateEvent,
-  GenerateRequest,
-  LoadRequest,
-} from "../core/inference.ts";
-import { encodeKeepAlive, replySchema, requestSchema } from "./wire-schema.ts";
+import type { EmbedRequest, GenerateRequest, LoadRequest } from "../core/inference.ts";
+import type { Check } from "./checks.ts";
+import { checkReply, checkRequest, type ReplyMessage, type RequestMessage } from "./wire-schema.ts";
 
 /**
  * Both ends of /ollamamax/inference/1: JSON, because most of a request is clients' own JSON, and because V8's parser reads the
@@ -32,11 +27,7 @@ export type Request =
       readonly verbose: boolean;
     };
 
-type Received = z.output<typeof replySchema>;
-export type Reply = Exclude<Received, { reply: "error" }>;
-type Sent =
-  | Exclude<Received, { reply: "events" }>
-  | { readonly reply: "events"; readonly events: readonly GenerateEvent[] };
+export type Reply = Exclude<ReplyMessage, { reply: "error" }>;
 
 export function encodeRequest(request: Request): Uint8Array {
   if (request.call === "generate") {
@@ -47,23 +38,25 @@ export function encodeRequest(request: Request): Uint8Array {
 }
 
 /** What is JSON, but nothing that this version knows, is UNSUPPORTED: a newer node's question speaks against nobody. */
-export function decodeRequest(bytes: Uint8Array): z.output<typeof requestSchema> {
-  const { data, error } = requestSchema.safeParse(fromJson(bytes));
-  if (data) return data;
-  throw new InferenceError(
-    "UNSUPPORTED",
-    `this version cannot do what the peer asks: ${why(error)}`,
-  );
+export function decodeRequest(bytes: Uint8Array): RequestMessage {
+  const request = checked(fromJson(bytes), checkRequest, (problem) => {
+    const message = `this version cannot do what the peer asks: the request ${problem}`;
+    return new InferenceError("UNSUPPORTED", message);
+  });
+  return request.call === "generate"
+    ? { ...request, request: withKeepAlive(request.request) }
+    : withKeepAlive(request);
 }
 
-export function encodeReply(reply: Sent): Uint8Array {
+export function encodeReply(reply: ReplyMessage): Uint8Array {
   return json(reply);
 }
 
 /** An error reply is thrown as the InferenceError that the peer had. */
 export function decodeReply(bytes: Uint8Array): Reply {
-  const { data: reply, error } = replySchema.safeParse(fromJson(bytes));
-  if (!reply) throw broken(`a message of the peer cannot be read: ${why(error)}`, error);
+  const reply = checked(fromJson(bytes), checkReply, (problem) =>
+    broken(`a message of the peer cannot be read: the reply ${problem}`),
+  );
   if (reply.reply !== "error") return reply;
   const { code, message, retryAfterMs } = reply;
   if (!isErrorCode(code)) throw broken(`the peer sent the unknown error ${code.slice(0, 40)}`);
@@ -73,7 +66,7 @@ export function decodeReply(bytes: Uint8Array): Reply {
 }
 
 /** A failure as it travels; what is not an InferenceError is a fault of this node's runner. */
-export function errorReply(error: unknown): Sent {
+export function errorReply(error: unknown): ReplyMessage {
   const known = error instanceof InferenceError ? error : undefined;
   const retryAfterMs = known?.details["retryAfterMs"];
   return {
@@ -99,6 +92,7 @@ export function decodeVector(base64: string): readonly number[] {
 }
 
 const FLOAT_BYTES = 4;
+const FOR_EVER_MS = Number.POSITIVE_INFINITY;
 
 export function broken(message: string, cause?: unknown): InferenceError {
   return new InferenceError("STREAM_BROKEN", message, { cause });
@@ -106,7 +100,13 @@ export function broken(message: string, cause?: unknown): InferenceError {
 
 function keepAliveOf(request: Request): { readonly keepAliveMs?: number } {
   if (!("keepAliveMs" in request) || request.keepAliveMs === undefined) return {};
-  return { keepAliveMs: encodeKeepAlive(request.keepAliveMs) };
+  return { keepAliveMs: request.keepAliveMs === FOR_EVER_MS ? -1 : request.keepAliveMs };
+}
+
+/** JSON has no Infinity: "for ever" travels as -1. */
+function withKeepAlive<T extends object>(request: T): T {
+  if (!("keepAliveMs" in request) || Number(request.keepAliveMs) >= 0) return request;
+  return { ...request, keepAliveMs: FOR_EVER_MS };
 }
 
 function json(value: unknown): Uint8Array {
@@ -122,8 +122,11 @@ function fromJson(bytes: Uint8Array): unknown {
   }
 }
 
-function why(error: z.ZodError): string {
-  return z.prettifyError(error).slice(0, WHY_CHARS_MAX);
+function checked<T>(value: unknown, check: Check<T>, error: (problem: string) => Error): T {
+  const problem = check(value);
+  if (problem !== undefined) throw error(problem.slice(0, WHY_CHARS_MAX));
+  // The check has just said so.
+  return value as T;
 }
 
 const WHY_CHARS_MAX = 500;

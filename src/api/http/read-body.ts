@@ -8,17 +8,18 @@ export async function readJson(
   bytesMax: number,
   shape: { readonly name: string; readonly fields: Readonly<Record<string, Shape>> },
 ): Promise<Decoded> {
-  const text = await readText(request, bytesMax);
+  const text = (await readBytes(request, bytesMax)).toString("utf8");
   if (text === "") throw new HttpError(400, "missing request body");
   return decodeStruct(parseFirstValue(text), shape);
 }
 
-async function readText(request: Request, bytesMax: number): Promise<string> {
+/** The request's body as it was sent; empty when there is none. */
+export async function readBytes(request: Request, bytesMax: number): Promise<Buffer> {
   const announced = Number(request.headers.get("content-length") ?? 0);
   if (announced > bytesMax) throw tooLarge(bytesMax);
-  if (!request.body) return "";
+  if (!request.body) return Buffer.alloc(0);
   try {
-    return Buffer.concat(await chunksOf(request.body, bytesMax)).toString("utf8");
+    return Buffer.concat(await chunksOf(request.body, bytesMax));
   } catch (error) {
     // Whoever goes while sending is told nothing, and is no failure of ours.
     throw request.signal.aborted ? new HttpError(499, "request canceled") : error;
@@ -39,7 +40,7 @@ async function chunksOf(
   return chunks;
 }
 
-function tooLarge(bytesMax: number): HttpError {
+export function tooLarge(bytesMax: number): HttpError {
   const megabytes = Math.floor(bytesMax / 1_048_576);
   return new HttpError(413, `request body too large: at most ${megabytes} MiB are accepted`);
 }

@@ -29,10 +29,10 @@ export function decodeStruct(
   if (value === null) return {};
   if (!isRecord(value)) {
     throw new JsonError(
-      `json: cannot unmarshal ${kindOf(value)} into Go value of type api.${shape.name}`,
+      `json: cannot unmarshal ${kindOf(value)} into Go value of type ${goStruct(shape.name)}`,
     );
   }
-  return decodeFields(value, shape, shape.name, "");
+  return decodeFields(value, shape, shape.name.replace(/^.*\./, ""), "");
 }
 
 function decodeFields(
@@ -66,7 +66,7 @@ function decodeValue(value: unknown, shape: Shape, root: string, path: string): 
   }
   return isRecord(value)
     ? decodeFields(value, shape, root, path)
-    : fail(value, root, path, `api.${shape.name}`);
+    : fail(value, root, path, goStruct(shape.name));
 }
 
 function decodeInt(value: unknown, root: string, path: string): unknown {
@@ -92,7 +92,12 @@ function emptyOf(shape: Shape): unknown {
 function goName(shape: Shape): string {
   if (typeof shape === "string") return shape === "any" ? "interface {}" : shape;
   if ("list" in shape) return shape.type ?? `[]${goName(shape.list)}`;
-  return "type" in shape ? shape.type : `api.${shape.name}`;
+  return "type" in shape ? shape.type : goStruct(shape.name);
+}
+
+/** Structs are of Go's package `api` unless their name tells another. */
+function goStruct(name: string): string {
+  return name.includes(".") ? name : `api.${name}`;
 }
 
 /** The error of a value whose type is not the field's. */

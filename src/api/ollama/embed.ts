@@ -50,7 +50,7 @@ export async function embed(c: Context<ApiEnv>, context: RouteContext): Promise<
   return jsonReply(
     {
       model,
-      embeddings: vectors.map((vector) => toLength(checked(vector), dimensions)),
+      embeddings: vectors.map((vector) => toLength(checkedVector(vector), dimensions)),
       ...omitEmpty({
         total_duration: nanoseconds(context.clock.nowMs() - startedMs),
         load_duration: nanoseconds(loadMs),
@@ -83,7 +83,7 @@ export async function embeddings(c: Context<ApiEnv>, context: RouteContext): Pro
     return jsonReply({ embedding: [] }, routeHeaders(route));
   }
   const { vectors, route } = await context.inference.embed(request, wait);
-  return jsonReply({ embedding: checked(vectors[0] ?? []) }, routeHeaders(route));
+  return jsonReply({ embedding: checkedVector(vectors[0] ?? []) }, routeHeaders(route));
 }
 
 function requestOf(
@@ -111,14 +111,14 @@ function parseInput(input: unknown): readonly string[] {
 }
 
 /** The first `dimensions` of the vector (0: all), scaled to length 1. */
-function toLength(vector: readonly number[], dimensions: number): readonly number[] {
+export function toLength(vector: readonly number[], dimensions: number): readonly number[] {
   const cut = dimensions > 0 && dimensions < vector.length ? vector.slice(0, dimensions) : vector;
   const length = Math.sqrt(cut.reduce((sum, value) => sum + value * value, 0));
   return length === 0 ? cut : cut.map((value) => value / length);
 }
 
 /** JSON has no NaN. */
-function checked(vector: readonly number[]): readonly number[] {
+export function checkedVector(vector: readonly number[]): readonly number[] {
   if (vector.every(Number.isFinite)) return vector;
   throw new HttpError(400, "embedding contains NaN or Inf values");
 }

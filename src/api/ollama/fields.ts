@@ -53,6 +53,10 @@ export const IMAGES: Shape = {
   },
 };
 
+export function isBase64(text: string): boolean {
+  return illegalBase64At(text.replace(/[\r\n]/g, "")) === undefined;
+}
+
 /** Where Go's decoder (encoding/base64, StdEncoding) would stop. */
 function illegalBase64At(text: string): number | undefined {
   const end = /[^A-Za-z0-9+/]|$/.exec(text)?.index ?? 0;

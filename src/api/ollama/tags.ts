@@ -7,7 +7,14 @@ import { shortNameOf } from "./find-model.ts";
 import { localTimestamp } from "./times.ts";
 
 /** GET /api/tags: what the cluster can serve, newest first; with ?local=true what this node holds. */
-export function tags(c: Context<ApiEnv>, { replicas, models }: RouteContext): Response {
+export function tags(c: Context<ApiEnv>, context: RouteContext): Response {
+  return jsonReply({ models: listedModels(c, context).map(entryOf) });
+}
+
+export function listedModels(
+  c: Context<ApiEnv>,
+  { replicas, models }: RouteContext,
+): readonly ModelRecord[] {
   const records =
     c.req.query("local") === "true"
       ? models.list()
@@ -15,8 +22,7 @@ export function tags(c: Context<ApiEnv>, { replicas, models }: RouteContext): Re
           .models()
           .filter(({ holders }) => holders.some(({ state }) => state === "ready"))
           .map(({ record }) => record);
-  const newestFirst = records.toSorted((a, b) => b.modifiedAtMs - a.modifiedAtMs);
-  return jsonReply({ models: newestFirst.map(entryOf) });
+  return records.toSorted((a, b) => b.modifiedAtMs - a.modifiedAtMs);
 }
 
 function entryOf(record: ModelRecord): Record<string, unknown> {

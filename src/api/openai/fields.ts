@@ -1,0 +1,134 @@
+import type { GenerateRequest, JsonFormat } from "../../core/inference.ts";
+import { HttpError } from "../http/http-error.ts";
+import { isRecord, mismatch, type Shape } from "../json/decode.ts";
+import { goTypeOf } from "../json/go-type.ts";
+
+/** What chat and plain completions have in common. */
+
+const NUMBER: Shape = {
+  type: "float64",
+  custom: (value, path) => {
+    if (typeof value === "number" && Number.isFinite(value)) return value;
+    throw mismatch(value, path, "float64");
+  },
+};
+
+export const COMMON_FIELDS = {
+  model: "string",
+  stream: "bool",
+  stream_options: { name: "openai.StreamOptions", fields: { include_usage: "bool" } },
+  max_tokens: "int",
+  n: "int",
+  seed: "int",
+  stop: "any",
+  temperature: NUMBER,
+  top_p: NUMBER,
+  presence_penalty: NUMBER,
+  frequency_penalty: NUMBER,
+  _debug_render_only: "bool",
+} as const;
+
+export interface CommonBody {
+  readonly model?: string;
+  readonly stream?: boolean;
+  readonly stream_options?: { readonly include_usage?: boolean };
+  readonly max_tokens?: number;
+  readonly n?: number;
+  readonly seed?: number;
+  readonly stop?: unknown;
+  readonly temperature?: number;
+  readonly top_p?: number;
+  readonly presence_penalty?: number;
+  readonly frequency_penalty?: number;
+  readonly _debug_render_only?: boolean;
+}
+
+/** OpenAI's defaults, which go before the model's PARAMETERs as in Ollama. */
+const TEMPERATURE_DEFAULT = 1;
+const TOP_P_DEFAULT = 1;
+
+export function parseSampling(
+  body: CommonBody,
+): Pick<GenerateRequest, "sampling" | "stop" | "maxTokens" | "renderOnly"> {
+  const { presence_penalty: presencePenalty, frequency_penalty: frequencyPenalty } = body;
+  const stop = parseStop(body.stop);
+  return {
+    sampling: {
+      ...(body.seed === undefined ? {} : { seed: body.seed }),
+      temperature: body.temperature ?? TEMPERATURE_DEFAULT,
+      topP: body.top_p ?? TOP_P_DEFAULT,
+      ...(presencePenalty === undefined ? {} : { presencePenalty }),
+      ...(frequencyPenalty === undefined ? {} : { frequencyPenalty }),
+    },
+    ...(stop ? { stop } : {}),
+    ...(body.max_tokens === undefined ? {} : { maxTokens: body.max_tokens }),
+    ...(body._debug_render_only ? { renderOnly: true } : {}),
+  };
+}
+
+/** More than one comparison a token and word can bear; OpenAI takes 4. */
+const STOP_WORDS_MAX = 256;
+
+/** One word or a list of them; undefined leaves the model's own. */
+export function parseStop(stop: unknown): readonly string[] | undefined {
+  if (stop === undefined || stop === null) return undefined;
+  const words: readonly unknown[] = Array.isArray(stop) ? stop : [stop];
+  if (words.length > STOP_WORDS_MAX) {
+    const message = `'stop' may hold ${STOP_WORDS_MAX} words at most`;
+    throw new HttpError(400, message, { param: "stop" });
+  }
+  return words.map((word) => {
+    if (typeof word === "string") return word;
+    const message = `invalid type for 'stop' field: ${goTypeOf(word)}`;
+    throw new HttpError(400, message, { param: "stop" });
+  });
+}
+
+/** OpenAI's own limit. */
+const CHOICES_MAX = 128;
+
+export function parseChoices(n = 1): number {
+  if (n >= 1 && n <= CHOICES_MAX) return n;
+  throw new HttpError(400, `'n' must be between 1 and ${CHOICES_MAX}`, { param: "n" });
+}
+
+const EFFORTS: Readonly<Record<string, "low" | "medium" | "high" | "max" | false>> = {
+  none: false,
+  minimal: "low",
+  low: "low",
+  medium: "medium",
+  high: "high",
+  xhigh: "max",
+  ultra: "max",
+  max: "max",
+};
+
+/** How much to think; undefined leaves it to the model. */
+export function parseEffort(effort = ""): "low" | "medium" | "high" | "max" | false | undefined {
+  if (effort === "") return undefined;
+  const think = Object.hasOwn(EFFORTS, effort) ? EFFORTS[effort] : undefined;
+  if (think !== undefined) return think;
+  throw new HttpError(
+    400,
+    `invalid reasoning value: ${JSON.stringify(effort)} (must be "minimal", "low", "medium", "high", "xhigh", "ultra", "max", or "none")`,
+    { param: "reasoning_effort" },
+  );
+}
+
+/** What the answer's JSON must look like; {"type":"text"} asks for nothing. */
+export function parseResponseFormat(
+  format: Readonly<Record<string, unknown>> | undefined,
+): JsonFormat | undefined {
+  const type = format?.["type"];
+  if (format === undefined || type === undefined || type === "text") return undefined;
+  if (type === "json_object") return "json";
+  const refuse = (what: string): HttpError =>
+    new HttpError(400, `invalid response_format: ${what}`, { param: "response_format" });
+  if (type !== "json_schema") {
+    throw refuse(`${JSON.stringify(type)} is none of "text", "json_object" and "json_schema"`);
+  }
+  const given = format["json_schema"];
+  const schema = isRecord(given) ? given["schema"] : undefined;
+  if (!isRecord(schema)) throw refuse("json_schema.schema must be an object");
+  return schema;
+}

@@ -1,0 +1,141 @@
+import type { Message, ToolCall } from "../../core/inference.ts";
+import { HttpError } from "../http/http-error.ts";
+import { isRecord } from "../json/decode.ts";
+import { isTooDeep } from "../json/depth.ts";
+import { goTypeOf } from "../json/go-type.ts";
+import { parseFirstValue } from "../json/scan.ts";
+import { isBase64 } from "../ollama/fields.ts";
+
+export const MESSAGE_SHAPE = {
+  name: "openai.Message",
+  fields: {
+    role: "string",
+    content: "any",
+    reasoning: "string",
+    tool_calls: {
+      list: {
+        name: "openai.ToolCall",
+        fields: {
+          id: "string",
+          function: {
+            name: "openai.ToolCallFunction",
+            fields: { name: "string", arguments: "string" },
+          },
+        },
+      },
+    },
+    tool_call_id: "string",
+  },
+} as const;
+
+interface BodyToolCall {
+  readonly id?: string;
+  readonly function?: { readonly name?: string; readonly arguments?: string };
+}
+
+export interface BodyMessage {
+  readonly role?: string;
+  readonly content?: unknown;
+  readonly reasoning?: string;
+  readonly tool_calls?: readonly BodyToolCall[];
+  readonly tool_call_id?: string;
+}
+
+/** Messages as templates see them. A list of parts is one message, its texts one below the other. */
+export function parseMessages(messages: readonly BodyMessage[]): readonly Message[] {
+  if (messages.length === 0) throw refusal("[] is too short - 'messages'");
+  const names = toolNames(messages);
+  return messages.map((message) => {
+    const { role = "", reasoning, tool_calls: calls, tool_call_id: callId } = message;
+    const { text, images } = parseContent(message.content, calls !== undefined);
+    const toolName = callId ? names.get(callId) : undefined;
+    return {
+      role: role.toLowerCase(),
+      content: text,
+      ...(reasoning ? { thinking: reasoning } : {}),
+      ...(images.length > 0 ? { images } : {}),
+      ...(calls?.length ? { toolCalls: calls.map(parseToolCall) } : {}),
+      ...(toolName ? { toolName } : {}),
+      ...(callId ? { toolCallId: callId } : {}),
+    };
+  });
+}
+
+/** A call's id → its function's name: results tell only the id. */
+function toolNames(messages: readonly BodyMessage[]): ReadonlyMap<string, string> {
+  const calls = messages.flatMap((message) => message.tool_calls ?? []);
+  return new Map(calls.map((call) => [call.id ?? "", call.function?.name ?? ""]));
+}
+
+interface Content {
+  readonly text: string;
+  /** Base64. */
+  readonly images: readonly string[];
+}
+
+function parseContent(content: unknown, hasCalls: boolean): Content {
+  if (typeof content === "string") return { text: content, images: [] };
+  if (!Array.isArray(content)) {
+    // Content is optional only beside tool calls.
+    if (content === undefined && hasCalls) return { text: "", images: [] };
+    throw refusal(`invalid message content type: ${goTypeOf(content)}`);
+  }
+  const texts: string[] = [];
+  const images: string[] = [];
+  for (const part of content) {
+    if (!isRecord(part)) throw refusal("invalid message format");
+    if (part["type"] === "text" && typeof part["text"] === "string") texts.push(part["text"]);
+    else if (part["type"] === "image_url") images.push(parseImage(part["image_url"]));
+    else if (part["type"] === "input_audio") images.push(parseAudio(part["input_audio"]));
+    else throw refusal("invalid message format");
+  }
+  return { text: texts.join("\n"), images };
+}
+
+const IMAGE_DATA = /^data:(?:image\/(?:jpeg|jpg|png|webp))?;base64,/;
+
+function parseImage(given: unknown): string {
+  const url = isRecord(given) ? given["url"] : given;
+  if (typeof url !== "string") throw refusal("invalid message format");
+  if (/^https?:\/\//.test(url)) {
+    throw refusal("image URLs are not currently supported, please use base64 encoded data instead");
+  }
+  const [prefix] = IMAGE_DATA.exec(url) ?? [];
+  if (prefix === undefined) throw refusal("invalid image input");
+  const data = url.slice(prefix.length);
+  if (!isBase64(data)) throw refusal("invalid image input");
+  return data;
+}
+
+/** Sound travels where images do, as in Ollama. */
+function parseAudio(given: unknown): string {
+  if (!isRecord(given)) throw refusal("invalid input_audio format");
+  const { data } = given;
+  if (typeof data !== "string" || data === "") {
+    throw refusal("invalid input_audio format: missing data");
+  }
+  if (!isBase64(data)) throw refusal("invalid input_audio format");
+  return data;
+}
+
+function parseToolCall({ id, function: called = {} }: BodyToolCall): ToolCall {
+  const { name = "", arguments: text = "" } = called;
+  return { ...(id ? { id } : {}), name, arguments: parseArguments(text) };
+}
+
+function parseArguments(text: string): Readonly<Record<string, unknown>> {
+  // What models that call a function without parameters are recorded with.
+  if (text === "") return {};
+  let value: unknown;
+  try {
+    value = parseFirstValue(text);
+  } catch {
+    throw refusal("invalid tool call arguments");
+  }
+  if (isRecord(value) && !isTooDeep(value)) return value;
+  throw refusal("invalid tool call arguments");
+}
+
+function refusal(message: string): HttpError {
+  return new HttpError(400, message, { param: "messages" });
+}
