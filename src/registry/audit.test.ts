@@ -120,6 +120,7 @@ const CASES: readonly Case[] = [
       ["key_hash", `'new ${SECRET}'`, [HIDDEN, HIDDEN]],
       ["prefix", "'om_2'", ["om_1", "om_2"]],
       ["permissions", "'{p}'", [[], ["p"]]],
+      ["role", "'admin'", ["user", "admin"]],
       ["expires_at", "'infinity'", [null, "infinity"]],
       ["revoked_at", "'-infinity'", [null, "-infinity"]],
       ["last_used", "now()"],

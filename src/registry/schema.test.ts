@@ -53,6 +53,11 @@ const REFUSED: readonly [refused: string, code: string, before?: readonly string
     `insert into api_keys (user_id, name, key_hash, prefix) values ('${SOME_ID}', 'k', 'h', 'p')`,
     FOREIGN_KEY,
   ],
+  [
+    `insert into api_keys (user_id, name, key_hash, prefix, role) values ('${SOME_ID}', 'k', 'h', 'p', 'root')`,
+    CHECK,
+    [USER],
+  ],
 ];
 
 /** Columns that statements search by; each must lead some index. */
@@ -63,7 +68,7 @@ const INDEXED: Readonly<Record<string, readonly string[]>> = {
   users: ["username", "email", "active", "roles"],
   inference_requests: ["request_id", "user_id", "model_id", "status", "created_at"],
   audit_log: ["table_name", "timestamp"],
-  api_keys: ["user_id", "key_hash"],
+  api_keys: ["user_id", "key_hash", "prefix"],
   signing_keys: ["node_id"],
 };
 

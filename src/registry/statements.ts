@@ -23,4 +23,9 @@ export type StatementName =
   | "nodes_silent"
   | "nodes_clean"
   | "replicas_clean"
-  | "keys_clean";
+  | "keys_clean"
+  | "api_keys_read"
+  | "api_keys_used"
+  | "api_keys_list"
+  | "api_key_create"
+  | "api_key_revoke";

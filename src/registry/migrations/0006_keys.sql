@@ -4,4 +4,4 @@ ALTER TABLE api_keys ADD COLUMN role varchar(20) NOT NULL DEFAULT 'user'
   CHECK (role IN ('admin', 'operator', 'user', 'readonly'));
 
 -- People name a key by its prefix.
-CREATE UNIQUE INDEX api_keys_prefix ON api_keys (prefix);
+CREATE INDEX api_keys_prefix ON api_keys (prefix);
