@@ -9,6 +9,7 @@ import { replicas } from "./cluster/replicas.ts";
 import { requests } from "./cluster/requests.ts";
 import type { RouteContext } from "./deps.ts";
 import { live, ready, stores } from "./health.ts";
+import { authorizer, type Need, type Refusal } from "./http/authorize.ts";
 import { errorResponse, reportFailure } from "./http/error-response.ts";
 import { corsHeaders, type Gate, gateOf, isAllowedHost, judgeOrigin } from "./http/gate.ts";
 import { HttpError } from "./http/http-error.ts";
@@ -28,33 +29,39 @@ import { model as openAiModel, models as openAiModels } from "./openai/models.ts
 
 type Handler = (c: Context<ApiEnv>, context: RouteContext) => Response | Promise<Response>;
 
-/** Every route, one line each. */
-const ROUTES: readonly (readonly [methods: string, path: string, handler: Handler])[] = [
-  ["GET HEAD", "/", () => plain("Ollama is running", 200)],
-  ["GET HEAD", "/api/version", (_c, { options }) => jsonReply({ version: options.ollamaVersion })],
-  ["GET HEAD", "/api/tags", tags],
-  ["GET", "/api/ps", ps],
-  ["POST", "/api/show", show],
-  ["POST", "/api/generate", generate],
-  ["POST", "/api/chat", chat],
-  ["POST", "/api/embed", embed],
-  ["POST", "/api/embeddings", embeddings],
-  ["POST", "/v1/chat/completions", chatCompletions],
-  ["POST", "/v1/completions", completions],
-  ["POST", "/v1/embeddings", openAiEmbeddings],
-  ["GET", "/v1/models", openAiModels],
-  ["GET", "/v1/models/:id{.+}", openAiModel],
-  ["GET", "/api/cluster/nodes", (_c, context) => nodes(context)],
-  ["GET", "/api/cluster/replicas", (_c, context) => replicas(context)],
-  ["GET", "/api/cluster/models", models],
-  ["GET", "/api/cluster/requests", requests],
-  ["GET", "/api/cluster/audit", audit],
-  ["GET", "/api/cluster/registry/nodes", registryNodes],
-  ["GET", "/api/cluster/registry/replicas", registryReplicas],
-  ["GET HEAD", "/health/live", () => live()],
-  ["GET HEAD", "/health/ready", (_c, context) => ready(context.readiness())],
-  ["GET HEAD", "/health/db", (_c, context) => stores(context)],
-];
+/** Every route and what it takes where keys are required, one line each. */
+const ROUTES: readonly (readonly [methods: string, path: string, need: Need, handler: Handler])[] =
+  [
+    ["GET HEAD", "/", "nothing", () => plain("Ollama is running", 200)],
+    [
+      "GET HEAD",
+      "/api/version",
+      "nothing",
+      (_c, { options }) => jsonReply({ version: options.ollamaVersion }),
+    ],
+    ["GET HEAD", "/api/tags", "models.read", tags],
+    ["GET", "/api/ps", "models.read", ps],
+    ["POST", "/api/show", "models.read", show],
+    ["POST", "/api/generate", "models.use", generate],
+    ["POST", "/api/chat", "models.use", chat],
+    ["POST", "/api/embed", "models.use", embed],
+    ["POST", "/api/embeddings", "models.use", embeddings],
+    ["POST", "/v1/chat/completions", "models.use", chatCompletions],
+    ["POST", "/v1/completions", "models.use", completions],
+    ["POST", "/v1/embeddings", "models.use", openAiEmbeddings],
+    ["GET", "/v1/models", "models.read", openAiModels],
+    ["GET", "/v1/models/:id{.+}", "models.read", openAiModel],
+    ["GET", "/api/cluster/nodes", "cluster.read", (_c, context) => nodes(context)],
+    ["GET", "/api/cluster/replicas", "cluster.read", (_c, context) => replicas(context)],
+    ["GET", "/api/cluster/models", "cluster.read", models],
+    ["GET", "/api/cluster/requests", "history.read", requests],
+    ["GET", "/api/cluster/audit", "audit.read", audit],
+    ["GET", "/api/cluster/registry/nodes", "cluster.read", registryNodes],
+    ["GET", "/api/cluster/registry/replicas", "cluster.read", registryReplicas],
+    ["GET HEAD", "/health/live", "nothing", () => live()],
+    ["GET HEAD", "/health/ready", "nothing", (_c, context) => ready(context.readiness())],
+    ["GET HEAD", "/health/db", "nothing", (_c, context) => stores(context)],
+  ];
 
 /** A draining node still tells that it lives, and what it knows. */
 const WHILE_DRAINING = /^\/(health\/|api\/cluster\/|$)/;
@@ -83,7 +90,7 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
     if (refused) return refused;
     // Hono answers HEAD wherever there is a GET; Ollama only where the table says so.
     if (c.req.method === "HEAD" && !methodsOf(c.req.path).includes("HEAD")) return notFound(c);
-    if (isDraining() && !WHILE_DRAINING.test(c.req.path)) return drainingReply(c);
+    if (isDraining() && !WHILE_DRAINING.test(c.req.path)) return refusedReply(c, DRAINING);
     await next();
     const origin = c.req.header("origin");
     if (origin && judgeOrigin(gate, origin, c.req.header("host") ?? "") === "allowed") {
@@ -91,8 +98,12 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
     }
     return undefined;
   });
-  for (const [methods, path, handler] of ROUTES) {
-    app.on(methods.split(" "), path, (c) => handler(c, context));
+  const authorize = context.authority && authorizer(context.authority, context);
+  for (const [methods, path, need, handler] of ROUTES) {
+    app.on(methods.split(" "), path, (c) => {
+      const refused = authorize?.(c, need);
+      return refused ? refusedReply(c, refused) : handler(c, context);
+    });
   }
   app.notFound(notFound);
   app.onError((error, c) => {
@@ -118,7 +129,7 @@ function requestMeter({ metrics = noMetrics }: RouteContext): (c: Context, ms: n
     buckets: LATENCY_BUCKETS_SECONDS,
   });
   return (c, ms) => {
-    const route = routesAt(c.req.path)[0]?.[1] ?? "other";
+    const route = routesAt(c.req.path)[0]?.[1].replace(/\{.*/, "") ?? "other";
     const method = METHODS.includes(c.req.method) ? c.req.method : "other";
     requests.add({ route, method, status: `${c.res.status}` });
     latency.observe({ route }, ms / 1_000);
@@ -175,11 +186,18 @@ function failureResponse(c: Context<ApiEnv>, error: unknown): Response {
   return c.get("streaming") ? errorResponse(error, "application/json") : errorResponse(error);
 }
 
-function drainingReply(c: Context<ApiEnv>): Response {
-  const shuttingDown = new HttpError(503, "this node is shutting down: ask another one");
-  const response = failureResponse(c, shuttingDown);
-  response.headers.set("Retry-After", String(RETRY_AFTER_DRAIN_S));
-  response.headers.set("Connection", "close");
+const DRAINING = {
+  status: 503,
+  message: "this node is shutting down: ask another one",
+  headers: { "Retry-After": String(RETRY_AFTER_DRAIN_S), Connection: "close" },
+};
+
+function refusedReply(
+  c: Context<ApiEnv>,
+  { status, message, headers }: Refusal | typeof DRAINING,
+): Response {
+  const response = failureResponse(c, new HttpError(status, message));
+  for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
   return response;
 }
 

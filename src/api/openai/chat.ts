@@ -8,7 +8,7 @@ import { reply } from "../dialects/reply.ts";
 import { refuseUnserved } from "../dialects/unserved.ts";
 import { reportFailure } from "../http/error-response.ts";
 import { HttpError } from "../http/http-error.ts";
-import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
+import { type ApiEnv, askingOf } from "../http/request-signal.ts";
 import { can, fullNameOf, requireModel, resolveThink } from "../ollama/find-model.ts";
 import { chatChunks, chatCompletion } from "./chat-answer.ts";
 import { CHAT_SHAPE, type ChatAsk, parseChat } from "./chat-request.ts";
@@ -24,7 +24,7 @@ export async function chatCompletions(
   const record = requireChatModel(context, ask);
   const requestId = c.get("requestId");
   const request = requestOf(requestId, record, ask);
-  const wait = { signal: requestSignal(c), modelName: record.name };
+  const wait = askingOf(c, record);
   const requests = numbered(choicesOf(request, ask.choices, context.random));
   const answers = await beginAnswers(
     requests.map((choice) => generated(context.inference, choice, wait)),

@@ -7,7 +7,7 @@ import { readRequest } from "../dialects/read-request.ts";
 import { reply } from "../dialects/reply.ts";
 import { reportFailure } from "../http/error-response.ts";
 import { HttpError } from "../http/http-error.ts";
-import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
+import { type ApiEnv, askingOf } from "../http/request-signal.ts";
 import { can, fullNameOf, requireModel, resolveThink } from "../ollama/find-model.ts";
 import { choicesOf, numbered } from "./choices.ts";
 import { completion, completionChunks } from "./completion-answer.ts";
@@ -21,7 +21,7 @@ export async function completions(c: Context<ApiEnv>, context: RouteContext): Pr
   const record = requireCompletionModel(context, ask);
   const requestId = c.get("requestId");
   const requests = requestsOf(requestId, record, ask, context);
-  const wait = { signal: requestSignal(c), modelName: record.name };
+  const wait = askingOf(c, record);
   const answers = await beginAnswers(
     requests.map((request) =>
       isEmpty(request.input)

@@ -4,7 +4,7 @@ import { readRequest } from "../dialects/read-request.ts";
 import { plainJsonReply } from "../dialects/reply.ts";
 import { HttpError } from "../http/http-error.ts";
 import { routeHeaders } from "../http/reply.ts";
-import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
+import { type ApiEnv, askingOf } from "../http/request-signal.ts";
 import { checkedVector, toLength } from "../ollama/embed.ts";
 import { requireEmbeddingModel } from "../ollama/find-model.ts";
 
@@ -29,7 +29,7 @@ export async function embeddings(c: Context<ApiEnv>, context: RouteContext): Pro
   if (model === "") throw new HttpError(404, "model '' not found", { param: "model" });
   const record = requireEmbeddingModel(context.replicas, model);
   const request = { requestId: c.get("requestId"), model: record.manifest, inputs, runner: {} };
-  const wait = { signal: requestSignal(c), modelName: record.name };
+  const wait = askingOf(c, record);
   const { vectors, promptTokens, route } = await context.inference.embed(request, wait);
   const data = vectors.map((vector, index) => {
     const embedding = encode(toLength(checkedVector(vector), dimensions));
