@@ -28,40 +28,35 @@ import { openAiErrorResponse } from "./openai/errors.ts";
 import { model as openAiModel, models as openAiModels } from "./openai/models.ts";
 
 type Handler = (c: Context<ApiEnv>, context: RouteContext) => Response | Promise<Response>;
+type Route = readonly [methods: string, path: string, need: Need, handler: Handler];
 
 /** Every route and what it takes where keys are required, one line each. */
-const ROUTES: readonly (readonly [methods: string, path: string, need: Need, handler: Handler])[] =
-  [
-    ["GET HEAD", "/", "nothing", () => plain("Ollama is running", 200)],
-    [
-      "GET HEAD",
-      "/api/version",
-      "nothing",
-      (_c, { options }) => jsonReply({ version: options.ollamaVersion }),
-    ],
-    ["GET HEAD", "/api/tags", "models.read", tags],
-    ["GET", "/api/ps", "models.read", ps],
-    ["POST", "/api/show", "models.read", show],
-    ["POST", "/api/generate", "models.use", generate],
-    ["POST", "/api/chat", "models.use", chat],
-    ["POST", "/api/embed", "models.use", embed],
-    ["POST", "/api/embeddings", "models.use", embeddings],
-    ["POST", "/v1/chat/completions", "models.use", chatCompletions],
-    ["POST", "/v1/completions", "models.use", completions],
-    ["POST", "/v1/embeddings", "models.use", openAiEmbeddings],
-    ["GET", "/v1/models", "models.read", openAiModels],
-    ["GET", "/v1/models/:id{.+}", "models.read", openAiModel],
-    ["GET", "/api/cluster/nodes", "cluster.read", (_c, context) => nodes(context)],
-    ["GET", "/api/cluster/replicas", "cluster.read", (_c, context) => replicas(context)],
-    ["GET", "/api/cluster/models", "cluster.read", models],
-    ["GET", "/api/cluster/requests", "history.read", requests],
-    ["GET", "/api/cluster/audit", "audit.read", audit],
-    ["GET", "/api/cluster/registry/nodes", "cluster.read", registryNodes],
-    ["GET", "/api/cluster/registry/replicas", "cluster.read", registryReplicas],
-    ["GET HEAD", "/health/live", "nothing", () => live()],
-    ["GET HEAD", "/health/ready", "nothing", (_c, context) => ready(context.readiness())],
-    ["GET HEAD", "/health/db", "nothing", (_c, context) => stores(context)],
-  ];
+const ROUTES: readonly Route[] = [
+  ["GET HEAD", "/", "nothing", () => plain("Ollama is running", 200)],
+  ["GET HEAD", "/api/version", "nothing", (_c, context) => version(context)],
+  ["GET HEAD", "/api/tags", "models.read", tags],
+  ["GET", "/api/ps", "models.read", ps],
+  ["POST", "/api/show", "models.read", show],
+  ["POST", "/api/generate", "models.use", generate],
+  ["POST", "/api/chat", "models.use", chat],
+  ["POST", "/api/embed", "models.use", embed],
+  ["POST", "/api/embeddings", "models.use", embeddings],
+  ["POST", "/v1/chat/completions", "models.use", chatCompletions],
+  ["POST", "/v1/completions", "models.use", completions],
+  ["POST", "/v1/embeddings", "models.use", openAiEmbeddings],
+  ["GET", "/v1/models", "models.read", openAiModels],
+  ["GET", "/v1/models/:id{.+}", "models.read", openAiModel],
+  ["GET", "/api/cluster/nodes", "cluster.read", (_c, context) => nodes(context)],
+  ["GET", "/api/cluster/replicas", "cluster.read", (_c, context) => replicas(context)],
+  ["GET", "/api/cluster/models", "cluster.read", models],
+  ["GET", "/api/cluster/requests", "history.read", requests],
+  ["GET", "/api/cluster/audit", "audit.read", audit],
+  ["GET", "/api/cluster/registry/nodes", "cluster.read", registryNodes],
+  ["GET", "/api/cluster/registry/replicas", "cluster.read", registryReplicas],
+  ["GET HEAD", "/health/live", "nothing", () => live()],
+  ["GET HEAD", "/health/ready", "nothing", (_c, context) => ready(context.readiness())],
+  ["GET HEAD", "/health/db", "nothing", (_c, context) => stores(context)],
+];
 
 /** A draining node still tells that it lives, and what it knows. */
 const WHILE_DRAINING = /^\/(health\/|api\/cluster\/|$)/;
@@ -199,6 +194,11 @@ function refusedReply(
   const response = failureResponse(c, new HttpError(status, message));
   for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
   return response;
+}
+
+/** GET /api/version: of the Ollama whose API this is. */
+function version({ options }: RouteContext): Response {
+  return jsonReply({ version: options.ollamaVersion });
 }
 
 function plain(text: string, status: number, headers: Record<string, string> = {}): Response {

@@ -1,3 +1,4 @@
+import type { Authority } from "../core/auth.ts";
 import type { Catalog } from "../core/catalog.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
@@ -55,6 +56,8 @@ export interface ApiDeps {
   readonly database: Store;
   /** Undefined when none is configured. */
   readonly cache: Store | undefined;
+  /** Unset: whoever reaches the API may do everything. */
+  readonly authority?: Authority;
   readonly metrics?: Metrics;
 }
 

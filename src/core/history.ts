@@ -11,6 +11,8 @@ export interface Recorder {
 export interface EndedRequest {
   readonly requestId: string;
   readonly kind: "generate" | "embed";
+  /** Undefined: nobody was asked who they are. */
+  readonly userId: string | undefined;
   readonly model: ManifestDigest;
   /** The full reference; undefined: the caller did not say. */
   readonly modelName: string | undefined;

@@ -22,6 +22,8 @@ export interface Waiting {
 export interface Asking extends Waiting {
   /** The full reference of the model that was asked for, for the history: requests themselves name it by its digest. */
   readonly modelName?: string;
+  /** Who asks, for the history; unset: nobody is told from anybody. */
+  readonly userId?: string;
 }
 
 // ---- Engine: who runs a model -----------------------------------------------------------------------------------------

@@ -156,6 +156,7 @@ onEachPostgres((t, server) => {
         ...{
           requestId: "r",
           kind: "generate",
+          userId: undefined,
           model: digestOf("m"),
           modelName: "m",
           prompt: ["p"],

@@ -22,6 +22,7 @@ function ended(requestId: string, changes: Partial<EndedRequest> = {}): EndedReq
   return {
     requestId,
     kind: "generate",
+    userId: undefined,
     model: digestOf("m"),
     modelName: testModel("m").name,
     prompt: [PROMPT],
@@ -128,6 +129,26 @@ onEachPostgres((t, server) => {
       );
     },
   );
+
+  t.test("the user is kept, unless there is none of that id any more", async (t) => {
+    const options = await server.database();
+    await using pool = openPool(options);
+    await using registry = new TestDatabase(options);
+    const [ann] = await pool.sql<{ id: string }[]>`
+      insert into users (username, password_hash) values ('ann', '!') returning id`;
+    const { history, settled } = open(registry);
+    await using _ = history;
+    history.record(ended("a", { userId: ann?.id }));
+    history.record(ended("b", { userId: "00000000-0000-4000-8000-000000000001" }));
+    await settled("written", 2);
+    t.same(
+      [...(await pool.sql`select request_id, user_id from inference_requests order by request_id`)],
+      [
+        { request_id: "a", user_id: ann?.id },
+        { request_id: "b", user_id: null },
+      ],
+    );
+  });
 
   t.test("a hostile request is a row too", async (t) => {
     const options = await server.database();

@@ -15,6 +15,7 @@ export function requestRow(request: EndedRequest) {
   return {
     id: randomUUID(),
     request_id: storable(request.requestId, TEXT_LENGTH_MAX),
+    user_id: request.userId ?? null,
     model_name: storable(request.modelName ?? request.model, TEXT_LENGTH_MAX),
     prompt_length: Math.min(promptLength(request), INTEGER_MAX),
     response_length: request.responseLength,
@@ -50,16 +51,17 @@ export async function insertRequests(
   rows: readonly (RequestRow & { readonly prompt_hash: string | null })[],
 ): Promise<void> {
   await sql`
-    insert into inference_requests (id, request_id, model_id, model_name, prompt_hash, prompt_length, response_length,
+    insert into inference_requests (id, request_id, user_id, model_id, model_name, prompt_hash, prompt_length, response_length,
       tokens_processed, nodes_used, partition_strategy, execution_time_ms, status, error_message, metadata, created_at,
       completed_at)
-    select r.id, request_id, models.id, model_name, prompt_hash, prompt_length, response_length, tokens_processed,
+    select r.id, request_id, users.id, models.id, model_name, prompt_hash, prompt_length, response_length, tokens_processed,
       array(select jsonb_array_elements_text(nodes_used)), partition_strategy, execution_time_ms, r.status, error_message,
-      metadata, r.created_at, completed_at
-    from jsonb_to_recordset(${storableJson(rows)}::text::jsonb) as r (id uuid, request_id text, model_name text,
+      r.metadata, r.created_at, completed_at
+    from jsonb_to_recordset(${storableJson(rows)}::text::jsonb) as r (id uuid, request_id text, user_id uuid, model_name text,
       prompt_hash text, prompt_length int, response_length int, tokens_processed int, nodes_used jsonb,
       partition_strategy text, execution_time_ms int, status text, error_message text, metadata jsonb,
       created_at timestamptz, completed_at timestamptz)
       left join models on models.name = model_name
+      left join users on users.id = user_id
     on conflict (id) do nothing`;
 }

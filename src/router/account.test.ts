@@ -105,6 +105,17 @@ t.test("an answer is recorded once, where it was asked for", async (t) => {
   }
 });
 
+t.test("who asked is recorded, when it is known", async (t) => {
+  const { router, recorded } = cluster(answers, answers);
+  await readAll(router.generate(REQUEST, { ...o, userId: "ann" }));
+  await router.embed({ ...REQUEST, inputs: ["a"] }, { ...o, userId: "bob" });
+  await readAll(router.generate(REQUEST, o));
+  t.same(
+    recorded.map(({ userId }) => userId),
+    ["ann", "bob", undefined],
+  );
+});
+
 t.test("an answer that another node went on with", async (t) => {
   const { router, recorded } = cluster(breaks, answers);
   await readAll(router.generate(REQUEST, o));

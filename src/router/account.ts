@@ -4,7 +4,10 @@ import type { EndedRequest, Recorder } from "../core/history.ts";
 import type { GenerateInput, RoutedEvent } from "../core/inference.ts";
 import type { NodeId } from "../core/node-id.ts";
 
-export type AccountOf = Pick<EndedRequest, "requestId" | "kind" | "model" | "modelName"> & {
+export type AccountOf = Pick<
+  EndedRequest,
+  "requestId" | "kind" | "userId" | "model" | "modelName"
+> & {
   /** Looked at when the request has ended. */
   readonly prompt: () => readonly string[];
   readonly parts: number;

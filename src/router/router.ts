@@ -211,8 +211,9 @@ export class Router implements Inference, AsyncDisposable {
   ): Account {
     const { recorder = noRecorder, clock } = this.#deps;
     const { requestId, model } = request;
-    const { modelName } = o;
-    return new Account({ requestId, kind, model, modelName, prompt, parts }, { recorder, clock });
+    const { modelName, userId } = o;
+    const of = { requestId, kind, userId, model, modelName, prompt, parts };
+    return new Account(of, { recorder, clock });
   }
 
   #engineOf(node: NodeId): Engine {

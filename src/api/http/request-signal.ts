@@ -1,9 +1,17 @@
 import type { Context } from "hono";
+import type { Principal } from "../../core/auth.ts";
+import type { Asking } from "../../core/ports.ts";
 
 /** What Hono's contexts hold here. */
 export interface ApiEnv {
+  /** From the listener; a request that a test makes has none. */
+  Bindings: {
+    readonly incoming?: { readonly socket: { readonly remoteAddress?: string | undefined } };
+  };
   Variables: {
     requestId: string;
+    /** Who calls; unset where nobody is asked. */
+    principal?: Principal;
     /** Set once a stream is asked for: Ollama's errors before its first line have another content type. */
     streaming?: true;
   };
@@ -20,4 +28,17 @@ export function requestSignal(context: Context<ApiEnv>): AbortSignal {
   if (own.aborted) abort();
   else own.addEventListener("abort", abort, { once: true });
   return gone.signal;
+}
+
+/** A request for inference: as long as its client waits, and in the name of whoever calls. */
+export function askingOf(
+  context: Context<ApiEnv>,
+  { name: modelName }: { readonly name: string },
+): Asking {
+  const userId = context.get("principal")?.userId;
+  return {
+    signal: requestSignal(context),
+    modelName,
+    ...(userId === undefined ? {} : { userId }),
+  };
 }

@@ -4,7 +4,7 @@ import type { RouteContext } from "../deps.ts";
 import { HttpError } from "../http/http-error.ts";
 import { readJson } from "../http/read-body.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
-import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
+import { type ApiEnv, askingOf } from "../http/request-signal.ts";
 import { isRecord, mismatch, type Shape } from "../json/decode.ts";
 import { timestamp } from "./answer.ts";
 import {
@@ -113,7 +113,7 @@ export async function chat(c: Context<ApiEnv>, context: RouteContext): Promise<R
   if (model === "") throw new HttpError(400, "model is required");
   const record = requireModel(context.replicas, model);
   const requestId = c.get("requestId");
-  const wait = { signal: requestSignal(c), modelName: record.name };
+  const wait = askingOf(c, record);
   const message = { role: "assistant", content: "" };
   const empty = { model, created_at: timestamp(context.clock), message, done: true };
 

@@ -4,7 +4,7 @@ import type { RouteContext } from "../deps.ts";
 import { HttpError } from "../http/http-error.ts";
 import { readJson } from "../http/read-body.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
-import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
+import { type ApiEnv, askingOf } from "../http/request-signal.ts";
 import { omitEmpty } from "../json/go-json.ts";
 import { nanoseconds } from "./answer.ts";
 import { KEEP_ALIVE, OBJECT } from "./fields.ts";
@@ -40,7 +40,7 @@ export async function embed(c: Context<ApiEnv>, context: RouteContext): Promise<
   const { model = "", dimensions = 0 } = body;
   if (model === "") throw new HttpError(404, "model '' not found");
   const record = requireEmbeddingModel(context.replicas, model);
-  const wait = { signal: requestSignal(c), modelName: record.name };
+  const wait = askingOf(c, record);
   const request = requestOf(c, record.manifest, inputs, body);
   if (inputs.length === 0) {
     const { route } = await context.inference.load(request, wait);
@@ -76,7 +76,7 @@ export async function embeddings(c: Context<ApiEnv>, context: RouteContext): Pro
   const { model = "", prompt = "" } = body;
   if (model === "") throw new HttpError(400, "model is required");
   const record = requireEmbeddingModel(context.replicas, model);
-  const wait = { signal: requestSignal(c), modelName: record.name };
+  const wait = askingOf(c, record);
   const request = requestOf(c, record.manifest, prompt === "" ? [] : [prompt], body);
   if (prompt === "") {
     const { route } = await context.inference.load(request, wait);

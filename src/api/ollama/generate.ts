@@ -4,7 +4,7 @@ import type { RouteContext } from "../deps.ts";
 import { HttpError } from "../http/http-error.ts";
 import { readJson } from "../http/read-body.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
-import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
+import { type ApiEnv, askingOf } from "../http/request-signal.ts";
 import { type End, timestamp } from "./answer.ts";
 import {
   IMAGES,
@@ -73,7 +73,7 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
   if (model === "") throw new HttpError(404, "model '' not found");
   const record = requireModel(context.replicas, model);
   const requestId = c.get("requestId");
-  const wait = { signal: requestSignal(c), modelName: record.name };
+  const wait = askingOf(c, record);
   const empty = { model, created_at: timestamp(context.clock), response: "", done: true };
 
   if (prompt === "" && keepAliveMs === 0) {
