@@ -1,0 +1,173 @@
+import fc from "fast-check";
+import t from "tap";
+import { RECORDED_OUTPUTS } from "../../../test/fixtures/recorded-outputs.ts";
+import type { CallFormat, OutputFormat } from "../../core/output-format.ts";
+import { HELD_CHARS_MAX } from "./cursor.ts";
+import { OutputParser } from "./output-parser.ts";
+import type { OutputPart } from "./output-part.ts";
+
+const TOOLS = ["get_weather", "add"];
+const THINK = { open: "<think>", close: "</think>" };
+
+/** Neighbouring texts put together, so that where they were cut does not show. */
+function joined(parts: readonly OutputPart[]): readonly OutputPart[] {
+  const all: OutputPart[] = [];
+  for (const part of parts) {
+    const last = all.at(-1);
+    if (part.type !== "call" && last?.type === part.type) {
+      all[all.length - 1] = { type: part.type, text: last.text + part.text };
+    } else all.push(part);
+  }
+  return all;
+}
+
+function parsed(format: OutputFormat, pieces: readonly string[], tools = TOOLS) {
+  const parser = new OutputParser(format, tools);
+  return joined([...pieces.flatMap((piece) => parser.push(piece)), ...parser.end()]);
+}
+
+t.test("what models write", (t) => {
+  for (const { what, format, text, parts } of RECORDED_OUTPUTS) {
+    t.strictSame(parsed(format, [text]), parts, what);
+  }
+  t.end();
+});
+
+t.test("it makes no difference where the text is cut", (t) => {
+  for (const { what, format, text, parts } of RECORDED_OUTPUTS) {
+    t.strictSame(parsed(format, text.split("")), parts, `${what}: every UTF-16 unit alone`);
+    t.strictSame(parsed(format, [...text]), parts, `${what}: every character alone`);
+    const halves = Array.from(text, (_, at) => parsed(format, [text.slice(0, at), text.slice(at)]));
+    t.ok(
+      halves.every((half) => JSON.stringify(half) === JSON.stringify(parts)),
+      `${what}: in two halves`,
+    );
+  }
+  t.end();
+});
+
+const calls = fc.constantFrom<CallFormat[]>("hermes", "llama", "mistral", "deepseek", "harmony");
+const format: fc.Arbitrary<OutputFormat> = fc.record(
+  { calls, thinking: fc.constant(THINK), beginsThinking: fc.boolean() },
+  { requiredKeys: [] },
+);
+/** Everything that means something in one of the formats, and things that do not. */
+const scraps = fc.constantFrom(
+  ...["<think>", "</think>", "<tool_call>", "</tool_call>", "<|python_tag|>", "[TOOL_CALLS]"],
+  ...["[ARGS]", "[CALL_ID]", "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>"],
+  ...[
+    "<｜tool▁call▁end｜>",
+    "<｜tool▁calls▁end｜>",
+    "```json\n",
+    "```",
+    "<|channel|>",
+    "<|start|>",
+  ],
+  ...["<|message|>", "<|end|>", "<|call|>", "analysis", "final", "commentary to=functions.add "],
+  ...['{"name": "add", "arguments": {"a": 1}}', '{"name": "add", "parameters": {}}', '{"a": "}"}'],
+  ...["[", "]", ",", ";", "{", "}", '"', "\\", "add", "get_weather", " ", "\n", "<", "🦙", "ß"],
+);
+const mixed = fc
+  .array(fc.oneof(scraps, fc.string({ unit: "grapheme", maxLength: 5 })), { maxLength: 25 })
+  .map((pieces) => pieces.join(""));
+
+/** Cuts the text at those places. */
+function cut(text: string, places: readonly number[]): string[] {
+  const at = [0, ...places.map((place) => place % (text.length + 1)), text.length];
+  const sorted = at.toSorted((a, b) => a - b);
+  return sorted.slice(1).map((end, index) => text.slice(sorted[index], end));
+}
+
+t.test("any text, cut anywhere, gives the same", (t) => {
+  fc.assert(
+    fc.property(format, mixed, fc.array(fc.nat()), (format, text, places) => {
+      t.strictSame(parsed(format, cut(text, places)), parsed(format, [text]));
+    }),
+    { numRuns: 2_000 },
+  );
+  t.end();
+});
+
+t.test("text without marks comes out as it was", (t) => {
+  const plain = fc.string({ unit: "binary" }).filter((text) => !/[<[{]|^\s*to=/.test(text));
+  fc.assert(
+    fc.property(format, plain, fc.array(fc.nat()), (format, text, places) => {
+      const parts = parsed({ ...format, beginsThinking: false }, cut(text, places));
+      t.strictSame(parts, text === "" ? [] : [{ type: "content", text }]);
+    }),
+    { numRuns: 1_000 },
+  );
+  t.end();
+});
+
+t.test("nothing is held back that can become nothing", (t) => {
+  const rows: readonly (readonly [format: OutputFormat, pieces: readonly [string, string][]])[] = [
+    [{}, [["<tool_call>", "<tool_call>"]]],
+    [
+      { calls: "hermes" },
+      [
+        ["Hi <", "Hi"],
+        ["b", " <b"],
+        ["><tool", ">"],
+        ["s>", "<tools>"],
+        ["<tool_call>[", "<tool_call>["],
+        ['<tool_call>{"name":', ""],
+        ["<", '<tool_call>{"name":'],
+      ],
+    ],
+    [
+      { calls: "llama" },
+      [
+        ['{"a', ""],
+        ["n", '{"an'],
+        ['swer": 42', 'swer": 42'],
+      ],
+    ],
+    [
+      { calls: "mistral" },
+      [
+        ["[TOOL", ""],
+        ["BOX]", "[TOOLBOX]"],
+      ],
+    ],
+    [
+      { calls: "harmony" },
+      [
+        ["<|mess", ""],
+        ["y|>", "<|messy|>"],
+      ],
+    ],
+  ];
+  for (const [format, pieces] of rows) {
+    const parser = new OutputParser(format, TOOLS);
+    for (const [piece, expected] of pieces) {
+      const out = joined(parser.push(piece));
+      t.strictSame(out, expected === "" ? [] : [{ type: "content", text: expected }], piece);
+    }
+  }
+  t.end();
+});
+
+t.test("a call comes out with its last character", (t) => {
+  const parser = new OutputParser({ calls: "hermes" }, TOOLS);
+  t.strictSame(parser.push('<tool_call>\n{"name": "add", "arguments": {"a": 1}'), []);
+  t.strictSame(parser.push("}"), [{ type: "call", call: { name: "add", arguments: { a: 1 } } }]);
+  t.strictSame(parser.push("\n</tool_call>"), []);
+  t.strictSame(parser.end(), []);
+  t.end();
+});
+
+t.test("a call that does not end is given out as text when it is too long", (t) => {
+  const parser = new OutputParser({ calls: "hermes" }, TOOLS);
+  const begin = '<tool_call>{"name": "add", "arguments": {"a": "';
+  let text = begin;
+  let out: readonly OutputPart[] = parser.push(begin);
+  while (out.length === 0) {
+    t.ok(text.length <= HELD_CHARS_MAX);
+    const more = "x".repeat(10_000);
+    text += more;
+    out = parser.push(more);
+  }
+  t.strictSame(joined([...out, ...parser.end()]), [{ type: "content", text }]);
+  t.end();
+});

@@ -1,0 +1,89 @@
+import t from "tap";
+import { answerFormatOf, canThink, type OutputFormat, outputFormatOf } from "./output-format.ts";
+
+const THINK = { open: "<think>", close: "</think>" };
+
+/** What stands in the chat templates of these models; the rest of them says nothing about marks. */
+const ROWS: readonly (readonly [model: string, template: string, format: OutputFormat])[] = [
+  ["the demo model", "{{ '<|user|>' + message['content'] + '<|end|>' }}", {}],
+  [
+    "Qwen 2.5",
+    'return a json object within <tool_call></tool_call> XML tags:\\n<tool_call>\\n{\\"name\\"',
+    { calls: "hermes" },
+  ],
+  [
+    "Qwen 3",
+    "{{- '\\n<tool_call>\\n{\"name\": \"' }}{%- if enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}",
+    { calls: "hermes", thinking: THINK },
+  ],
+  [
+    "Llama 3.1",
+    "{{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' -}}{{- \"<|python_tag|>\" + tool_call.name }}",
+    { calls: "llama" },
+  ],
+  [
+    "Llama 3.2",
+    '<|start_header_id|>{{- \'Respond in the format {"name": function name, "parameters": dictionary\' }}',
+    { calls: "llama" },
+  ],
+  [
+    "Llama 3",
+    "{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>' %}",
+    {},
+  ],
+  ["Mistral Nemo", '{{- "[TOOL_CALLS][" }}', { calls: "mistral" }],
+  [
+    "Magistral",
+    "[THINK]Here are your thoughts.[/THINK] {{- '[TOOL_CALLS]' + name + '[ARGS]' }}",
+    { calls: "mistral", thinking: { open: "[THINK]", close: "[/THINK]" } },
+  ],
+  [
+    "DeepSeek R1, distilled",
+    "'<｜Assistant｜><｜tool▁calls▁begin｜><｜tool▁call▁begin｜>' {{'<｜Assistant｜><think>\\n'}}",
+    { calls: "deepseek", thinking: THINK },
+  ],
+  ["gpt-oss", '{{- "<|start|>assistant<|channel|>analysis<|message|>" }}', { calls: "harmony" }],
+  [
+    "Seed-OSS",
+    "{{ bos_token + 'assistant\\n<seed:think>' }}</seed:think>",
+    { thinking: { open: "<seed:think>", close: "</seed:think>" } },
+  ],
+  [
+    "one that strips its thoughts and does not write the first mark",
+    "{{ content.split('</think>')[-1] }}",
+    { thinking: THINK },
+  ],
+  ["one that has only the switch", "{% if enable_thinking %}", { thinking: THINK }],
+  [
+    "a Go template",
+    '{{- if .ToolCalls }}<tool_call>\n{"name": "{{ .Function.Name }}", "arguments": {{ .Function.Arguments }}}',
+    { calls: "hermes" },
+  ],
+];
+
+t.test("what a chat template says of a model's marks", (t) => {
+  for (const [model, template, format] of ROWS) t.same(outputFormatOf(template), format, model);
+  t.end();
+});
+
+t.test("whether the prompt begins the thinking", (t) => {
+  const rows: readonly (readonly [prompt: string, format: OutputFormat, begins: boolean])[] = [
+    ["<｜Assistant｜><think>\n", { thinking: THINK }, true],
+    ["<｜Assistant｜><think>", { thinking: THINK }, true],
+    ["assistant\n<think>\n\n</think>\n\n", { thinking: THINK }, false],
+    ["assistant\n", { thinking: THINK }, false],
+    ["<think>", {}, false],
+  ];
+  for (const [prompt, format, begins] of rows) {
+    t.same(answerFormatOf(format, prompt), begins ? { ...format, beginsThinking: true } : format);
+  }
+  t.end();
+});
+
+t.test("which formats hold thinking", (t) => {
+  t.ok(canThink({ thinking: THINK }));
+  t.ok(canThink({ calls: "harmony" }));
+  t.notOk(canThink({ calls: "hermes" }));
+  t.notOk(canThink({}));
+  t.end();
+});
