@@ -31,7 +31,7 @@ type Handler = (c: Context<ApiEnv>, context: RouteContext) => Response | Promise
 type Route = readonly [methods: string, path: string, need: Need, handler: Handler];
 
 /** Every route and what it takes where keys are required, one line each. */
-const ROUTES: readonly Route[] = [
+export const ROUTES: readonly Route[] = [
   ["GET HEAD", "/", "nothing", () => plain("Ollama is running", 200)],
   ["GET HEAD", "/api/version", "nothing", (_c, context) => version(context)],
   ["GET HEAD", "/api/tags", "models.read", tags],

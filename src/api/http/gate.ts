@@ -15,6 +15,7 @@ const LOCAL_SCHEMES = ["app", "file", "tauri", "vscode-webview", "vscode-file"];
 const LOCAL_SUFFIXES = [".localhost", ".local", ".internal"];
 const ALLOWED_HEADERS = [
   ...["Authorization", "Content-Type", "User-Agent", "Accept", "X-Requested-With", "OpenAI-Beta"],
+  "x-api-key",
   ...[
     "arch",
     "async",
