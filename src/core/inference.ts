@@ -1,5 +1,6 @@
 import type { ManifestDigest } from "./digest.ts";
 import type { NodeId } from "./node-id.ts";
+import type { OutputFormat } from "./output-format.ts";
 
 export interface ToolCall {
   readonly id?: string;
@@ -131,6 +132,8 @@ export type GenerateEvent =
       readonly promptTokens: number;
       readonly cachedTokens: number;
       readonly loadMs: number;
+      /** Of a conversation's answer; a prompt's answer is text and no more. */
+      readonly output?: OutputFormat;
     }
   | {
       readonly type: "text";

@@ -11,6 +11,7 @@ import type {
   TokenLogprob,
   ToolCall,
 } from "../core/inference.ts";
+import type { OutputFormat, ThinkingMarks } from "../core/output-format.ts";
 import {
   anything,
   boolean,
@@ -163,11 +164,19 @@ const integers = listOf(integer, UNBOUNDED);
 const token = { token: string, logprob: number, bytes: integers };
 const top = listOf(objectOf<TokenLogprob>(token, "left aside"), UNBOUNDED);
 const logprob = objectOf<Logprob>({ ...token, top: optional(top) }, "left aside");
+const thinking = objectOf<ThinkingMarks>({ open: string, close: string }, "left aside");
+const output = objectOf<OutputFormat>(
+  { calls: optional(string), thinking: optional(thinking), beginsThinking: optional(boolean) },
+  "left aside",
+);
 const event = byTag<"type", GenerateEvent>(
   "type",
   {
     text: { text: string, tokens: integer, logprobs: optional(listOf(logprob, UNBOUNDED)) },
-    started: { promptTokens: integer, cachedTokens: integer, loadMs: number },
+    started: {
+      ...{ promptTokens: integer, cachedTokens: integer, loadMs: number },
+      output: optional(output),
+    },
     end: {
       ...{ reason: oneOf("stop", "length"), promptTokens: integer, tokens: integer },
       ...{ promptMs: number, outputMs: number, context: optional(integers) },

@@ -45,6 +45,20 @@ const event: fc.Arbitrary<GenerateEvent> = fc.oneof(
     cachedTokens: count,
     loadMs: ms,
   }),
+  fc.record({
+    type: fc.constant("started" as const),
+    promptTokens: count,
+    cachedTokens: count,
+    loadMs: ms,
+    output: fc.record(
+      {
+        calls: text,
+        thinking: fc.record({ open: text, close: text }),
+        beginsThinking: fc.boolean(),
+      },
+      { requiredKeys: [] },
+    ),
+  }),
   fc.record({ type: fc.constant("text" as const), text, tokens: count }),
   fc.record({
     type: fc.constant("text" as const),

@@ -48,6 +48,7 @@ async function answerPrompt(
     type: "started",
     promptTokens: prompt.promptTokens,
     cachedTokens: Math.min(cachedTokens, prompt.promptTokens),
+    ...(prompt.output && { output: prompt.output }),
   });
   const rest = await evaluateAllButLast(generation, sequence, prompt.tokens.slice(cachedTokens));
   const answer = await sampleAnswer(generation, { sequence, prompt, rest, grammar });

@@ -1,6 +1,7 @@
 import type { Token } from "node-llama-cpp";
 import { InferenceError } from "../../core/errors.ts";
 import type { GenerateInput, Message } from "../../core/inference.ts";
+import { answerFormatOf, type OutputFormat } from "../../core/output-format.ts";
 import { renderConversation, withLayers } from "../chat-template.ts";
 import { fitConversation } from "../fit-conversation.ts";
 import { cutTokens } from "./context-window.ts";
@@ -17,6 +18,8 @@ export interface Prompt {
   readonly tokens: readonly Token[];
   readonly promptTokens: number;
   readonly resumedTokens: readonly Token[];
+  /** How the answer marks its parts; a raw prompt's answer is text and no more. */
+  readonly output: OutputFormat | undefined;
   /** Never dropped when the window is full: num_keep, and the first token if it begins the sequence. */
   readonly keep: number;
 }
@@ -40,6 +43,7 @@ export function promptFor(runner: RunnerModel, job: GenerateJob): Prompt {
     tokens: cutTokens(all, tokensMax, keep),
     promptTokens: Math.min(tokens.length, tokensMax),
     resumedTokens,
+    output: job.input.kind === "messages" ? answerFormatOf(runner.output, text) : undefined,
     keep,
   };
 }

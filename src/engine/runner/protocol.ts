@@ -65,7 +65,7 @@ export type ToRunner =
 /** What a generation sends; `loadMs` is the engine's to say. */
 export type JobEvent =
   | Extract<GenerateEvent, { type: "rendered" | "text" | "end" }>
-  | { readonly type: "started"; readonly promptTokens: number; readonly cachedTokens: number };
+  | Omit<Extract<GenerateEvent, { type: "started" }>, "loadMs">;
 export type TextEvent = Extract<GenerateEvent, { type: "text" }>;
 
 export interface Failure {

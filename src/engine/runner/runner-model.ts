@@ -8,6 +8,7 @@ import {
   readGgufFileInfo,
   type Token,
 } from "node-llama-cpp";
+import { type OutputFormat, outputFormatOf } from "../../core/output-format.ts";
 import type { TemplateModel } from "../chat-template.ts";
 import type { RunnerNeeds, RunnerSpec } from "./protocol.ts";
 import { threadsFor } from "./threads.ts";
@@ -72,6 +73,7 @@ export class RunnerModel {
   readonly batchTokens: number;
   readonly threads: number;
   readonly template: TemplateModel;
+  readonly output: OutputFormat;
   #context: Promise<LlamaContext> | undefined;
 
   private constructor(llama: Llama, model: LlamaModel, spec: RunnerSpec, needs: RunnerNeeds) {
@@ -90,6 +92,7 @@ export class RunnerModel {
       bosToken: model.tokens.bosString ?? "",
       eosToken: model.tokens.eosString ?? "",
     };
+    this.output = outputFormatOf(this.template.jinja ?? "");
   }
 
   static async load(
