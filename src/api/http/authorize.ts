@@ -59,7 +59,7 @@ export function authorizer(
     if (identity.kind === "unready") return refuse("unready", UNREADY);
     if (identity.kind === "refused") {
       // Only failures are limited: a right key behind the same address goes on working.
-      const waitMs = tries.count(c.env.incoming?.socket.remoteAddress ?? "", clock.nowMs());
+      const waitMs = tries.count(c.env?.incoming?.socket.remoteAddress ?? "", clock.nowMs());
       if (waitMs > 0) return refuse("limited", limited(waitMs));
       return refuse(identity.reason, unauthorized(identity.reason));
     }
