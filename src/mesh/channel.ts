@@ -73,8 +73,10 @@ export class Channel {
     for (const piece of encodeFrame(message)) this.#put(piece);
   }
 
+  /** Nothing follows that it could go out together with, and the peer waits for it. */
   writeEnd(): void {
     this.#put(END_FRAME);
+    this.#flush();
   }
 
   /** Between exchanges, when nobody needs the stream any more. */
