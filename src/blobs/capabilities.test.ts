@@ -19,6 +19,16 @@ const ROWS: readonly [what: string, source: Partial<CapabilitySource>, found: Ca
     { gguf: { ...CHAT, chatTemplate: "{% if enable_thinking %}<think>{% endif %}" } },
     ["completion", "thinking"],
   ],
+  [
+    "Jinja thinking with other marks",
+    { gguf: { ...CHAT, chatTemplate: "[THINK]{{ message.thinking }}[/THINK]" } },
+    ["completion", "thinking"],
+  ],
+  [
+    "Jinja channels",
+    { gguf: { ...CHAT, chatTemplate: "{% if tools %}<|channel|>commentary" } },
+    ["completion", "tools", "thinking"],
+  ],
   ["Go tools", { gguf: CHAT, goTemplate: GO_TOOLS }, ["completion", "tools"]],
   ["Go tools, inner", { gguf: CHAT, goTemplate: "{{- $.Tools }}" }, ["completion", "tools"]],
   ["Go insert", { gguf: CHAT, goTemplate: "{{ .Prompt }}{{ .Suffix }}" }, ["completion", "insert"]],

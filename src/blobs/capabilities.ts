@@ -1,4 +1,5 @@
 import { CAPABILITIES, type Capability } from "../core/model.ts";
+import { canThink, outputFormatOf } from "../core/output-format.ts";
 import type { GgufFacts } from "./gguf-facts.ts";
 
 export interface CapabilitySource {
@@ -43,7 +44,7 @@ const GPT_OSS_FAMILIES: ReadonlySet<string> = new Set(["gptoss", "gpt-oss"]);
 function chatTemplateCapabilities(template: string): Capability[] {
   const found: Capability[] = [];
   if (template.includes("tools") || template.includes("tool_call")) found.push("tools");
-  if (template.includes("<think>") || template.includes("enable_thinking")) found.push("thinking");
+  if (canThink(outputFormatOf(template))) found.push("thinking");
   return found;
 }
 
