@@ -26,6 +26,7 @@ import { completions } from "./openai/completions.ts";
 import { embeddings as openAiEmbeddings } from "./openai/embeddings.ts";
 import { openAiErrorResponse } from "./openai/errors.ts";
 import { model as openAiModel, models as openAiModels } from "./openai/models.ts";
+import { responses } from "./openai/responses.ts";
 
 type Handler = (c: Context<ApiEnv>, context: RouteContext) => Response | Promise<Response>;
 type Route = readonly [methods: string, path: string, need: Need, handler: Handler];
@@ -44,6 +45,7 @@ export const ROUTES: readonly Route[] = [
   ["POST", "/v1/chat/completions", "models.use", chatCompletions],
   ["POST", "/v1/completions", "models.use", completions],
   ["POST", "/v1/embeddings", "models.use", openAiEmbeddings],
+  ["POST", "/v1/responses", "models.use", responses],
   ["GET", "/v1/models", "models.read", openAiModels],
   ["GET", "/v1/models/:id{.+}", "models.read", openAiModel],
   ["GET", "/api/cluster/nodes", "cluster.read", (_c, context) => nodes(context)],

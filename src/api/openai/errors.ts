@@ -12,7 +12,9 @@ const TYPES: Readonly<Record<number, string>> = {
 };
 
 /** OpenAI's envelope; in a stream it is the last event. */
-export function openAiErrorBody(error: unknown): Readonly<Record<string, unknown>> {
+export function openAiErrorBody(error: unknown): {
+  readonly error: Readonly<Record<"message" | "type" | "param" | "code", string | null>>;
+} {
   const { status, message } = failureReply(error);
   const { param, reason } = error instanceof HttpError ? error : {};
   const type = TYPES[status] ?? "api_error";

@@ -5,7 +5,7 @@ import { goTypeOf } from "../json/go-type.ts";
 
 /** What chat and plain completions have in common. */
 
-const NUMBER: Shape = {
+export const NUMBER: Shape = {
   type: "float64",
   custom: (value, path) => {
     if (typeof value === "number" && Number.isFinite(value)) return value;
@@ -104,26 +104,30 @@ const EFFORTS: Readonly<Record<string, "low" | "medium" | "high" | "max" | false
 };
 
 /** How much to think; undefined leaves it to the model. */
-export function parseEffort(effort = ""): "low" | "medium" | "high" | "max" | false | undefined {
+export function parseEffort(
+  effort = "",
+  param = "reasoning_effort",
+): "low" | "medium" | "high" | "max" | false | undefined {
   if (effort === "") return undefined;
   const think = Object.hasOwn(EFFORTS, effort) ? EFFORTS[effort] : undefined;
   if (think !== undefined) return think;
   throw new HttpError(
     400,
     `invalid reasoning value: ${JSON.stringify(effort)} (must be "minimal", "low", "medium", "high", "xhigh", "ultra", "max", or "none")`,
-    { param: "reasoning_effort" },
+    { param },
   );
 }
 
 /** What the answer's JSON must look like; {"type":"text"} asks for nothing. */
 export function parseResponseFormat(
   format: Readonly<Record<string, unknown>> | undefined,
+  param = "response_format",
 ): JsonFormat | undefined {
   const type = format?.["type"];
   if (format === undefined || type === undefined || type === "text") return undefined;
   if (type === "json_object") return "json";
   const refuse = (what: string): HttpError =>
-    new HttpError(400, `invalid response_format: ${what}`, { param: "response_format" });
+    new HttpError(400, `invalid ${param}: ${what}`, { param });
   if (type !== "json_schema") {
     throw refuse(`${JSON.stringify(type)} is none of "text", "json_object" and "json_schema"`);
   }

@@ -1,10 +1,12 @@
 import type { Message, ToolCall } from "../../core/inference.ts";
+import { parseArguments, parseImage } from "../dialects/content.ts";
 import { HttpError } from "../http/http-error.ts";
 import { isRecord } from "../json/decode.ts";
-import { isTooDeep } from "../json/depth.ts";
 import { goTypeOf } from "../json/go-type.ts";
-import { parseFirstValue } from "../json/scan.ts";
 import { isBase64 } from "../ollama/fields.ts";
+
+/** Where what is wrong stands. */
+const PARAM = "messages";
 
 export const MESSAGE_SHAPE = {
   name: "openai.Message",
@@ -85,26 +87,11 @@ function parseContent(content: unknown, hasCalls: boolean): Content {
   for (const part of content) {
     if (!isRecord(part)) throw refusal("invalid message format");
     if (part["type"] === "text" && typeof part["text"] === "string") texts.push(part["text"]);
-    else if (part["type"] === "image_url") images.push(parseImage(part["image_url"]));
+    else if (part["type"] === "image_url") images.push(parseImage(part["image_url"], PARAM));
     else if (part["type"] === "input_audio") images.push(parseAudio(part["input_audio"]));
     else throw refusal("invalid message format");
   }
   return { text: texts.join("\n"), images };
-}
-
-const IMAGE_DATA = /^data:(?:image\/(?:jpeg|jpg|png|webp))?;base64,/;
-
-function parseImage(given: unknown): string {
-  const url = isRecord(given) ? given["url"] : given;
-  if (typeof url !== "string") throw refusal("invalid message format");
-  if (/^https?:\/\//.test(url)) {
-    throw refusal("image URLs are not currently supported, please use base64 encoded data instead");
-  }
-  const [prefix] = IMAGE_DATA.exec(url) ?? [];
-  if (prefix === undefined) throw refusal("invalid image input");
-  const data = url.slice(prefix.length);
-  if (!isBase64(data)) throw refusal("invalid image input");
-  return data;
 }
 
 /** Sound travels where images do, as in Ollama. */
@@ -120,22 +107,9 @@ function parseAudio(given: unknown): string {
 
 function parseToolCall({ id, function: called = {} }: BodyToolCall): ToolCall {
   const { name = "", arguments: text = "" } = called;
-  return { ...(id ? { id } : {}), name, arguments: parseArguments(text) };
-}
-
-function parseArguments(text: string): Readonly<Record<string, unknown>> {
-  // What models that call a function without parameters are recorded with.
-  if (text === "") return {};
-  let value: unknown;
-  try {
-    value = parseFirstValue(text);
-  } catch {
-    throw refusal("invalid tool call arguments");
-  }
-  if (isRecord(value) && !isTooDeep(value)) return value;
-  throw refusal("invalid tool call arguments");
+  return { ...(id ? { id } : {}), name, arguments: parseArguments(text, PARAM) };
 }
 
 function refusal(message: string): HttpError {
-  return new HttpError(400, message, { param: "messages" });
+  return new HttpError(400, message, { param: PARAM });
 }

@@ -1,0 +1,56 @@
+import type { GenerateInput, GenerateRequest, Message } from "../../core/inference.ts";
+import type { ModelRecord } from "../../core/model.ts";
+import type { ReplicaIndex } from "../../core/ports.ts";
+import { HttpError } from "../http/http-error.ts";
+import { can, fullNameOf, requireModel, resolveThink } from "../ollama/find-model.ts";
+import { refuseUnserved } from "./unserved.ts";
+
+type Think = (GenerateInput & { readonly kind: "messages" })["think"];
+
+/** A conversation that a model is asked to go on with. */
+export interface Conversation {
+  /** As the client named it. */
+  readonly model: string;
+  readonly messages: readonly Message[];
+  readonly tools: readonly unknown[];
+  /** Undefined leaves it to the model. */
+  readonly think: Think;
+  /** The rest, as the engine takes it. */
+  readonly asked: Omit<GenerateRequest, "requestId" | "model" | "input" | "runner">;
+}
+
+/** The checks come in Ollama's order, since clients see the first that fails. */
+export function requireChatModel(
+  { replicas }: { readonly replicas: Pick<ReplicaIndex, "models"> },
+  { model, tools }: Conversation,
+): ModelRecord {
+  if (model === "") throw new HttpError(400, "model is required", { param: "model" });
+  const record = requireModel(replicas, model);
+  if (!can(record, "completion")) throw new HttpError(400, `"${model}" does not support chat`);
+  if (tools.length > 0 && !can(record, "tools")) {
+    const message = `${fullNameOf(model)} does not support tools`;
+    throw new HttpError(400, message, { param: "tools" });
+  }
+  return record;
+}
+
+export function chatRequestOf(
+  requestId: string,
+  record: ModelRecord,
+  { model, messages, tools, think: wanted, asked }: Conversation,
+): GenerateRequest {
+  const think = resolveThink(record, model, wanted);
+  refuseUnserved({ messages, tools });
+  return {
+    requestId,
+    model: record.manifest,
+    input: {
+      kind: "messages",
+      messages,
+      ...(tools.length > 0 ? { tools } : {}),
+      ...(think === undefined ? {} : { think }),
+    },
+    runner: {},
+    ...asked,
+  };
+}

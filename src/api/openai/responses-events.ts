@@ -1,0 +1,183 @@
+import type { Clock } from "../../core/clock.ts";
+import type { ToolCall } from "../../core/inference.ts";
+import type { Random } from "../../core/random.ts";
+import type { Chosen } from "../dialects/answers.ts";
+import type { End } from "../dialects/pieces.ts";
+import { NO_USAGE, withEnd } from "../dialects/usage.ts";
+import type { WholeAnswer } from "../dialects/whole-answer.ts";
+import { type EventWriter, sseEvent } from "../http/sse.ts";
+import { openAiErrorBody } from "./errors.ts";
+import {
+  callItem,
+  type Fields,
+  messageItem,
+  newItemId,
+  outputText,
+  type ResponseHead,
+  reasoningItem,
+  responseObject,
+} from "./responses-object.ts";
+
+interface Deps {
+  readonly clock: Pick<Clock, "wallMs">;
+  readonly random: Random;
+}
+
+/** The response in one object. */
+export function wholeResponse(head: ResponseHead, answer: WholeAnswer, deps: Deps): Fields {
+  const { text, thinking, calls, end } = answer;
+  const id = (kind: Parameters<typeof newItemId>[0]): string => newItemId(kind, deps.random);
+  const output = [
+    ...(thinking === "" ? [] : [reasoningItem(id("reasoning"), thinking)]),
+    ...(text === "" && calls.length > 0 ? [] : [messageItem(id("message"), text)]),
+    ...calls.map((call) => callItem(id("call"), call, "completed")),
+  ];
+  return responseObject(head, { output, completed: completed(end, deps) });
+}
+
+function completed(end: End | undefined, { clock }: Deps) {
+  const at = Math.floor(clock.wallMs() / 1_000);
+  return { at, usage: end ? withEnd(NO_USAGE, end, 0, 1) : NO_USAGE };
+}
+
+/** An item of the output that text is being added to. */
+interface OpenItem {
+  readonly kind: "message" | "reasoning";
+  readonly id: string;
+  text: string;
+}
+
+/**
+ * The response as events (https://platform.openai.com/docs/api-reference/responses-streaming): what was begun, each item
+ * of the output from its first piece to its last, and the whole at the end.
+ */
+export class ResponseEvents implements EventWriter<Chosen> {
+  readonly #head: ResponseHead;
+  readonly #deps: Deps;
+  readonly #onError: (error: unknown) => void;
+  readonly #output: Fields[] = [];
+  #sequence = 0;
+  #open: OpenItem | undefined;
+  #end: End | undefined;
+
+  constructor(head: ResponseHead, deps: Deps, onError: (error: unknown) => void) {
+    this.#head = head;
+    this.#deps = deps;
+    this.#onError = onError;
+  }
+
+  item({ piece }: Chosen): string {
+    const begun = this.#sequence === 0 ? this.#begin() : "";
+    if (piece.type === "text") return begun + this.#delta("message", piece.text);
+    if (piece.type === "thinking") return begun + this.#delta("reasoning", piece.text);
+    if (piece.type === "call") return begun + this.#close() + this.#call(piece.call);
+    if (piece.type === "end") this.#end = piece;
+    return begun;
+  }
+
+  end(): string {
+    // An answer without a word is a message too.
+    const rest = !this.#open && this.#output.length === 0 ? this.#opened("message") : "";
+    const closed = rest + this.#close();
+    const state = { output: this.#output, completed: completed(this.#end, this.#deps) };
+    return closed + this.#event("response.completed", { response: this.#object(state) });
+  }
+
+  /** In OpenAI's words for events, and in the envelope, where its clients look for it. */
+  error(error: unknown): string {
+    this.#onError(error);
+    const { error: body } = openAiErrorBody(error);
+    const { message, param, code } = body;
+    const event = { type: "error", sequence_number: this.#sequence++, code, message, param };
+    return sseEvent({ ...event, error: body }, "error");
+  }
+
+  #begin(): string {
+    const response = this.#object({ output: [], completed: undefined });
+    return (
+      this.#event("response.created", { response }) +
+      this.#event("response.in_progress", { response })
+    );
+  }
+
+  #delta(kind: OpenItem["kind"], delta: string): string {
+    const opened = this.#opened(kind);
+    if (!this.#open) return opened;
+    this.#open.text += delta;
+    const place = this.#place(this.#open.id);
+    return kind === "reasoning"
+      ? opened +
+          this.#event("response.reasoning_summary_text.delta", {
+            ...{ ...place, summary_index: 0, delta },
+          })
+      : opened +
+          this.#event("response.output_text.delta", {
+            ...{ ...place, content_index: 0, delta, logprobs: [] },
+          });
+  }
+
+  #opened(kind: OpenItem["kind"]): string {
+    if (this.#open?.kind === kind) return "";
+    const closed = this.#close();
+    const id = newItemId(kind, this.#deps.random);
+    this.#open = { kind, id, text: "" };
+    if (kind === "reasoning") return closed + this.#added(reasoningItem(id, undefined));
+    const part = { ...this.#place(id), content_index: 0, part: outputText("") };
+    const added = this.#added(messageItem(id, undefined));
+    return closed + added + this.#event("response.content_part.added", part);
+  }
+
+  #close(): string {
+    if (!this.#open) return "";
+    const { kind, id, text } = this.#open;
+    this.#open = undefined;
+    const place = this.#place(id);
+    if (kind === "reasoning") {
+      const fields = { ...place, summary_index: 0, text };
+      const done = this.#event("response.reasoning_summary_text.done", fields);
+      return done + this.#done(reasoningItem(id, text));
+    }
+    const part = { ...place, content_index: 0, part: outputText(text) };
+    return (
+      this.#event("response.output_text.done", {
+        ...{ ...place, content_index: 0, text, logprobs: [] },
+      }) +
+      this.#event("response.content_part.done", part) +
+      this.#done(messageItem(id, text))
+    );
+  }
+
+  #call(call: ToolCall): string {
+    const id = newItemId("call", this.#deps.random);
+    const place = this.#place(id);
+    const given = JSON.stringify(call.arguments);
+    return (
+      this.#added(callItem(id, call, "in_progress")) +
+      this.#event("response.function_call_arguments.delta", { ...place, delta: given }) +
+      this.#event("response.function_call_arguments.done", { ...place, arguments: given }) +
+      this.#done(callItem(id, call, "completed"))
+    );
+  }
+
+  #added(item: Fields): string {
+    return this.#event("response.output_item.added", { output_index: this.#output.length, item });
+  }
+
+  #done(item: Fields): string {
+    const fields = { output_index: this.#output.length, item };
+    this.#output.push(item);
+    return this.#event("response.output_item.done", fields);
+  }
+
+  #place(id: string): Fields {
+    return { item_id: id, output_index: this.#output.length };
+  }
+
+  #object(state: Parameters<typeof responseObject>[1]): Fields {
+    return responseObject(this.#head, state);
+  }
+
+  #event(type: string, fields: Fields): string {
+    return sseEvent({ type, sequence_number: this.#sequence++, ...fields }, type);
+  }
+}

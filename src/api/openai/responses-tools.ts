@@ -1,0 +1,27 @@
+import { HttpError } from "../http/http-error.ts";
+import { isRecord } from "../json/decode.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Tools as chat completions have them: their fields under `function`. Those of a namespace carry its name. */
+export function chatTools(tools: readonly unknown[], namespace = ""): readonly Fields[] {
+  return tools.flatMap((tool) => {
+    if (!isRecord(tool)) throw refusal("a tool must be an object");
+    const { type, name, tools: members } = tool;
+    if (type !== "function" && type !== "namespace") {
+      throw refusal(`tools of type ${JSON.stringify(type ?? "")} are not supported`);
+    }
+    if (typeof name !== "string" || name === "") throw refusal(`a ${type} must have a name`);
+    if (type === "namespace") {
+      if (namespace !== "") throw refusal("a namespace may not hold another one");
+      return chatTools(Array.isArray(members) ? members : [], `${name}.`);
+    }
+    const { description, parameters } = tool;
+    const given = { name: namespace + name, description, parameters: parameters ?? {} };
+    return [{ type: "function", function: given }];
+  });
+}
+
+function refusal(message: string): HttpError {
+  return new HttpError(400, message, { param: "tools" });
+}
