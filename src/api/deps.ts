@@ -56,8 +56,8 @@ export interface ApiDeps {
   readonly database: Store;
   /** Undefined when none is configured. */
   readonly cache: Store | undefined;
-  /** Unset: whoever reaches the API may do everything. */
-  readonly authority?: Authority;
+  /** Undefined: whoever reaches the API may do everything. */
+  readonly authority: Authority | undefined;
   readonly metrics?: Metrics;
 }
 

@@ -27,6 +27,7 @@ import { takeDataDir } from "./data-dir.ts";
 import type { NodeDeps } from "./deps.ts";
 import { leaderDuty } from "./leader-duty.ts";
 import { cacheReadiness, openCache } from "./open-cache.ts";
+import { keysReadiness, openKeys } from "./open-keys.ts";
 import { openRegistry } from "./open-registry.ts";
 import { SelfReport } from "./self-report.ts";
 
@@ -92,6 +93,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   const duty = leaderDuty(options, { registry, cache, view }, component("jobs"));
   const records = { registry, cache, mesh, self: identity.nodeId, duty };
   const sync = await keepRecords(records, stack, component("registry"));
+  const authority = await openKeys(options, registry, stack, component("auth"));
   const api = stack.use(
     await Api.open(apiOptions(options), {
       ...component("api"),
@@ -101,8 +103,12 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
       engine,
       models,
       catalog: cachedCatalog(new RegistryCatalog(registry), cache),
-      readiness: () => [registryReadiness(registry), cacheReadiness(cache)],
-      ...{ database: registry, cache: cache.redis },
+      readiness: () => [
+        registryReadiness(registry),
+        cacheReadiness(cache),
+        ...keysReadiness(authority),
+      ],
+      ...{ database: registry, cache: cache.redis, authority },
     }),
   );
   stack.use(

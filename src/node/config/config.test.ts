@@ -66,15 +66,30 @@ t.test("a mistake names the variable, its value and what is allowed", (t) => {
     [{ OLLAMA_BOOTSTRAP_PEERS: "10.0.0.1:4001" }, /multiaddrs/],
     [{ OLLAMA_DB_PASSWORD_FILE: "/does/not/exist" }, /OLLAMA_DB_PASSWORD_FILE=.*cannot be read/],
     [{ OLLAMA_CLUSTER_KEY: "short" }, /^OLLAMA_CLUSTER_KEY=\(secret\) is not valid: .*32 random/],
-    [{ OLLAMA_AUTH_MODE: "required" }, /not built yet/],
-    [{ OLLAMA_ENVIRONMENT: "production" }, /not built yet .*production's default/],
+    [{ OLLAMA_AUTH_MODE: "maybe" }, /OLLAMA_AUTH_MODE="maybe" .* off or required/],
     [
       { OLLAMA_ENVIRONMENT: "production", OLLAMA_AUTH_MODE: "off", OLLAMA_HOST: "0.0.0.0" },
-      /OLLAMA_HOST="0.0.0.0" is not allowed in production/,
+      /OLLAMA_HOST="0.0.0.0" is not allowed in production .* or set OLLAMA_AUTH_MODE=required$/,
     ],
   ];
   for (const [env, message] of rows) {
     t.throws(() => loadConfig(env), { name: "ConfigError", message }, JSON.stringify(env));
+  }
+  t.end();
+});
+
+t.test("who may call: production asks for keys unless it is told otherwise", (t) => {
+  const rows: readonly [NodeJS.ProcessEnv, mode: string][] = [
+    [{}, "off"],
+    [{ OLLAMA_AUTH_MODE: "required" }, "required"],
+    [{ OLLAMA_HOST: "0.0.0.0" }, "off"],
+    [{ OLLAMA_ENVIRONMENT: "production" }, "required"],
+    [{ OLLAMA_ENVIRONMENT: "production", OLLAMA_HOST: "0.0.0.0" }, "required"],
+    [{ OLLAMA_ENVIRONMENT: "production", OLLAMA_AUTH_MODE: "off" }, "off"],
+    [{ OLLAMA_ENVIRONMENT: "production", OLLAMA_AUTH_MODE: "off", OLLAMA_HOST: "::1" }, "off"],
+  ];
+  for (const [env, mode] of rows) {
+    t.equal(loadConfig(env).config.OLLAMA_AUTH_MODE, mode, JSON.stringify(env));
   }
   t.end();
 });

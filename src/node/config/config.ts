@@ -155,19 +155,12 @@ const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
 
 /** An open API must be somebody's choice: production never has one beyond loopback. */
 function refuseUnsafe(config: Config): void {
-  const { OLLAMA_AUTH_MODE: mode, OLLAMA_ENVIRONMENT: environment } = config;
-  if (mode === "required") {
-    throw new ConfigError(
-      "CONFIG_INVALID",
-      `OLLAMA_AUTH_MODE=required is not built yet${environment === "production" ? " (and is production's default)" : ""}: set OLLAMA_AUTH_MODE=off and keep OLLAMA_HOST on loopback behind an authenticating proxy`,
-    );
-  }
-  if (environment === "production" && !LOOPBACK.test(config.OLLAMA_HOST.host)) {
-    throw new ConfigError(
-      "CONFIG_INVALID",
-      `OLLAMA_HOST=${JSON.stringify(config.OLLAMA_HOST.host)} is not allowed in production while OLLAMA_AUTH_MODE is off: bind 127.0.0.1`,
-    );
-  }
+  if (config.OLLAMA_ENVIRONMENT !== "production" || config.OLLAMA_AUTH_MODE !== "off") return;
+  if (LOOPBACK.test(config.OLLAMA_HOST.host)) return;
+  throw new ConfigError(
+    "CONFIG_INVALID",
+    `OLLAMA_HOST=${JSON.stringify(config.OLLAMA_HOST.host)} is not allowed in production while OLLAMA_AUTH_MODE is off: bind 127.0.0.1, or set OLLAMA_AUTH_MODE=required`,
+  );
 }
 
 function sourceOf(name: string, env: NodeJS.ProcessEnv): Setting["source"] {

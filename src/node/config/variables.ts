@@ -123,7 +123,8 @@ const clusterVariables = {
     fallback: "90",
   },
   OLLAMA_AUTH_MODE: {
-    meaning: "who may call the API; only off is built yet, and production then stays on loopback",
+    meaning:
+      "required: whoever calls the API needs a key (ollamamax key); off: nobody does, and production then stays on loopback",
     allowed: "off or required",
     parse: parse.oneOf(["off", "required"]),
     shown: "off; in production required",
