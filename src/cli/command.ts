@@ -12,8 +12,10 @@ export interface Command {
   readonly usage: string;
   readonly help: string;
   readonly options: NonNullable<ParseArgsConfig["options"]>;
-  /** The names of its positional arguments, all of them required. */
+  /** The names of its positional arguments that are required. */
   readonly positionals: readonly string[];
+  /** Those that may come after them. */
+  readonly optionalPositionals?: readonly string[];
   /** Returns the exit code. Errors with a code are told in one line by the caller. */
   run(given: Arguments): Promise<number>;
 }

@@ -35,6 +35,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "change the cluster's key without shutting anybody out",
     load: async () => (await import("./rotate-key.ts")).rotateKeyCommand,
   },
+  key: {
+    summary: "make, list and revoke the keys that clients call the API with",
+    load: async () => (await import("./key.ts")).keyCommand,
+  },
   registry: {
     summary: "move the embedded database into a Postgres server",
     load: async () => (await import("./registry.ts")).registryCommand,
@@ -83,8 +87,10 @@ async function runCommand(name: string, command: Command, argv: string[]): Promi
     console.log(helpOf(name, command));
     return EXIT.ok;
   }
-  if (positionals.length !== command.positionals.length) {
-    const wanted = command.positionals.join(" and ") || "no arguments";
+  const { positionals: required, optionalPositionals: optional = [] } = command;
+  const count = positionals.length;
+  if (count < required.length || count > required.length + optional.length) {
+    const wanted = required.join(" and ") || "no arguments";
     throw new AppError("USAGE", `${name} takes ${wanted}. See ollamamax ${name} --help.`);
   }
   const options: Record<string, string | boolean | undefined> = {};

@@ -38,6 +38,11 @@ export interface ListedKey {
   readonly lastUsed: string | null;
 }
 
+export interface RevokedKey extends ListedKey {
+  /** It was before, and stays as it is. */
+  readonly wasRevoked: boolean;
+}
+
 const NAME_LENGTH_MAX = 255;
 /** As in /etc/shadow: no hash function gives it, so no password fits. */
 const NO_PASSWORD = "!";
@@ -65,11 +70,11 @@ export async function listKeys(sql: Sql): Promise<readonly ListedKey[]> {
   return await selectListed(sql, undefined);
 }
 
-/** By id or prefix. A key that was revoked before stays as it is. */
+/** By id or prefix. */
 export async function revokeKey(
   sql: Sql,
   { key, actor }: { readonly key: string; readonly actor: string | undefined },
-): Promise<ListedKey & { readonly wasRevoked: boolean }> {
+): Promise<RevokedKey> {
   return await transaction(sql, async (tx) => {
     await actForUser(tx, actor);
     const found = await tx<{ id: string; revoked: boolean }[]>`
