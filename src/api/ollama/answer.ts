@@ -2,9 +2,12 @@ import type { Clock } from "../../core/clock.ts";
 import { InferenceError } from "../../core/errors.ts";
 import type { GenerateEvent, Logprob, Route, RoutedEvent } from "../../core/inference.ts";
 import { omitEmpty } from "../json/go-json.ts";
+import type { Output, OutputReader } from "../output/output-reader.ts";
 
-/** The events that decide an answer's status: what comes before them may still end in an error of another status. */
-type Content = Extract<GenerateEvent, { readonly type: "text" | "end" | "rendered" }>;
+/** What decides an answer's status: what comes before it may still end in an error of another status. */
+export type Content =
+  | ({ readonly type: "output" } & Output)
+  | Extract<GenerateEvent, { readonly type: "end" | "rendered" }>;
 
 export type End = Extract<Content, { readonly type: "end" }>;
 
@@ -20,19 +23,25 @@ export interface Begun {
  * Waits for the first content, so that every failure before it keeps its own status. Whoever gets the answer must read
  * or leave `content`.
  */
-export async function begin(events: AsyncIterable<RoutedEvent>): Promise<Begun> {
+export async function begin(
+  events: AsyncIterable<RoutedEvent>,
+  reader: OutputReader,
+): Promise<Begun> {
   const iterator = events[Symbol.asyncIterator]();
   let route: Route | undefined;
   let loadMs = 0;
+  let ended: End | undefined;
   const next = async (): Promise<IteratorResult<Content, undefined>> => {
+    if (ended) return { done: false, value: ended };
     for (;;) {
       const { done, value: event } = await iterator.next();
       if (done) return { done, value: undefined };
       if (event.type === "routed") route = event;
       else if (event.type === "started") loadMs += event.loadMs;
-      else if (event.type === "text" || event.type === "end" || event.type === "rendered") {
-        return { done: false, value: event };
-      }
+      else if (event.type === "end") ended = event;
+      const output = reader.read(event);
+      if (output) return { done: false, value: { type: "output", ...output } };
+      if (event.type === "end" || event.type === "rendered") return { done: false, value: event };
     }
   };
   let first: IteratorResult<Content, undefined> | undefined = await next();

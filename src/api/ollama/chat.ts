@@ -18,7 +18,7 @@ import {
 } from "./fields.ts";
 import { can, fullNameOf, requireModel, resolveThink } from "./find-model.ts";
 import { parseOptions } from "./options.ts";
-import { runAnswer } from "./run.ts";
+import { type Piece, runAnswer } from "./run.ts";
 
 /** Kept as it came: templates show tools to the model word for word. */
 const TOOL: Shape = {
@@ -154,7 +154,9 @@ export async function chat(c: Context<ApiEnv>, context: RouteContext): Promise<R
   const form = {
     model,
     stream: body.stream ?? true,
-    piece: (content: string) => ({ message: { role: "assistant", content } }),
+    piece: ({ content, thinking, calls }: Piece) => ({
+      message: { role: "assistant", content, ...thinking, ...calls },
+    }),
     images: messages.reduce((count, { images = [] }) => count + images.length, 0),
     last: () => ({}),
   };

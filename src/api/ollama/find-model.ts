@@ -78,7 +78,15 @@ export function resolveThink<T>(
 ): T | true | undefined {
   if (think === undefined) return can(record, "thinking") ? true : undefined;
   if (think !== false && !can(record, "thinking")) {
-    throw new HttpError(400, `"${model}" does not support thinking`);
+    throw new HttpError(400, `"${model}" does not support thinking${hintFor(record)}`);
   }
   return think;
+}
+
+/** These models have learnt it since they first came out. */
+function hintFor({ details, name }: ModelRecord): string {
+  const hasNewer = details.family === "qwen3" || parseModelName(name)?.model === "deepseek-r1";
+  return hasNewer
+    ? ". Pull the model again to get the latest version with full thinking support"
+    : "";
 }

@@ -17,7 +17,7 @@ import {
 } from "./fields.ts";
 import { can, fullNameOf, requireModel, resolveThink } from "./find-model.ts";
 import { parseOptions } from "./options.ts";
-import { runAnswer } from "./run.ts";
+import { type Piece, runAnswer } from "./run.ts";
 
 const SHAPE = {
   name: "GenerateRequest",
@@ -115,7 +115,7 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
   const form = {
     model,
     stream: body.stream ?? true,
-    piece: (response: string) => ({ response }),
+    piece: ({ content, thinking, calls }: Piece) => ({ response: content, ...thinking, ...calls }),
     images: body.images?.length ?? 0,
     last: ({ context: tokens }: End) => (tokens ? { context: tokens } : {}),
   };

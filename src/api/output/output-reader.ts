@@ -1,0 +1,66 @@
+import type { GenerateRequest, Logprob, RoutedEvent } from "../../core/inference.ts";
+import type { Random } from "../../core/random.ts";
+import { isRecord } from "../json/decode.ts";
+import { OutputParser } from "./output-parser.ts";
+import type { OutputPart } from "./output-part.ts";
+
+/** What came to an answer, in its order. */
+export interface Output {
+  readonly parts: readonly OutputPart[];
+  /** Of the tokens since the last output, marks included. */
+  readonly logprobs: readonly Logprob[];
+}
+
+const ID_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789";
+const ID_LENGTH = 8;
+
+/**
+ * Reads the events of one answer, whichever API it is for: made anew for each, at the node where the client is, so that it
+ * goes on when another node does. Every call has an id.
+ */
+export class OutputReader {
+  readonly #tools: readonly string[];
+  readonly #random: Random;
+  #parser: OutputParser | undefined;
+  #logprobs: Logprob[] = [];
+
+  constructor({ input }: Pick<GenerateRequest, "input">, random: Random) {
+    this.#tools = input.kind === "messages" ? toolNames(input.tools ?? []) : [];
+    this.#random = random;
+  }
+
+  /** What the event adds; undefined when it adds nothing, or nothing yet. The end brings what was held back. */
+  read(event: RoutedEvent): Output | undefined {
+    if (event.type === "started")
+      this.#parser ??= new OutputParser(event.output ?? {}, this.#tools);
+    if (event.type !== "text" && event.type !== "end") return undefined;
+    this.#parser ??= new OutputParser({}, this.#tools);
+    if (event.type === "text") this.#logprobs.push(...(event.logprobs ?? []));
+    const parts = event.type === "text" ? this.#parser.push(event.text) : this.#parser.end();
+    const logprobs = this.#logprobs;
+    if (parts.length === 0 && (event.type === "text" || logprobs.length === 0)) return undefined;
+    this.#logprobs = [];
+    return { parts: parts.map((part) => this.#withId(part)), logprobs };
+  }
+
+  #withId(part: OutputPart): OutputPart {
+    if (part.type !== "call" || part.call.id !== undefined) return part;
+    return { type: "call", call: { id: this.#newId(), ...part.call } };
+  }
+
+  #newId(): string {
+    let id = "call_";
+    for (let count = 0; count < ID_LENGTH; count++) {
+      id += ID_CHARS.charAt(Math.floor(this.#random.next() * ID_CHARS.length));
+    }
+    return id;
+  }
+}
+
+function toolNames(tools: readonly unknown[]): string[] {
+  return tools.flatMap((tool) => {
+    const definition = isRecord(tool) ? tool["function"] : undefined;
+    const name = isRecord(definition) ? definition["name"] : undefined;
+    return typeof name === "string" && name !== "" ? [name] : [];
+  });
+}
