@@ -26,7 +26,7 @@ function post(url: string, path: string, body: unknown): Promise<Response> {
 /** What changes from one answer to the next. */
 function comparable(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value), (key, inner: unknown) =>
-    key === "id" || key === "created" ? undefined : inner,
+    ["id", "created", "created_at", "completed_at"].includes(key) ? undefined : inner,
   );
 }
 
@@ -92,6 +92,11 @@ t.test("OpenAI's API, where the model is and where it is not", async (t) => {
         { object: "text_completion", choices: [{ text: ANSWER }, { index: 1 }] },
       ],
       [
+        "/v1/responses",
+        { model: "tiny-chat", input: "why is the sky blue?", temperature: 0 },
+        { object: "response", output: [{ content: [{ text: ANSWER }] }] },
+      ],
+      [
         "/v1/embeddings",
         { model: "tiny-chat", input: ["one", "two"], encoding_format: "base64" },
         { data: [{ embedding: /^[A-Za-z0-9+/]+=*$/ }, { index: 1 }] },
@@ -131,6 +136,19 @@ t.test("OpenAI's API, where the model is and where it is not", async (t) => {
           `${path} at ${apiUrl}`,
         );
       }
+    }
+  });
+
+  await t.test("the same response as events", async (t) => {
+    for (const { apiUrl } of nodes) {
+      const body = { model: "tiny-chat", input: "why is the sky blue?", temperature: 0 };
+      const answer = await post(apiUrl, "/v1/responses", { ...body, stream: true });
+      const events = sseEvents(await answer.text());
+      t.equal(events[0]?.name, "response.created");
+      t.equal(events.at(-1)?.name, "response.completed");
+      t.match(JSON.parse(events.at(-1)?.data ?? ""), {
+        response: { status: "completed", output: [{ content: [{ text: ANSWER }] }] },
+      });
     }
   });
 

@@ -4,6 +4,7 @@ import { fakeCluster, recordOf } from "../../../test/fixtures/fake-cluster.ts";
 import { createApp } from "../app.ts";
 import { CHAT_SHAPE } from "./chat-request.ts";
 import { COMPLETION_SHAPE } from "./completion-request.ts";
+import { RESPONSES_SHAPE } from "./responses-request.ts";
 
 const CLUSTER = fakeCluster({
   records: [recordOf("registry.ollama.ai/library/llama:latest", ["completion", "embedding"])],
@@ -23,11 +24,21 @@ const GOOD: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     response_format: { type: "json_schema", json_schema: { schema: { type: "object" } } },
   },
   "/v1/completions": { model: "llama", prompt: ["hi"], n: 2, logprobs: 3 },
+  "/v1/responses": {
+    model: "llama",
+    input: [
+      { role: "user", content: [{ type: "input_text", text: "hi" }] },
+      { type: "function_call", call_id: "1", name: "f", arguments: "{}" },
+      { type: "function_call_output", call_id: "1", output: "2" },
+    ],
+    reasoning: { effort: "none" },
+  },
   "/v1/embeddings": { model: "llama", input: ["hi"], encoding_format: "base64", dimensions: 2 },
 };
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
   "/v1/chat/completions": Object.keys(CHAT_SHAPE.fields),
   "/v1/completions": Object.keys(COMPLETION_SHAPE.fields),
+  "/v1/responses": Object.keys(RESPONSES_SHAPE.fields),
   "/v1/embeddings": ["model", "input", "encoding_format", "dimensions"],
 };
 
