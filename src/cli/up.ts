@@ -56,8 +56,9 @@ export const upCommand: Command = {
   },
 };
 
-/** What runs where, and two lines to try: the last node is asked for a model that it may not hold. */
+/** What runs where, and lines to try: the last node is asked for a model that it may not hold. */
 async function describe(cluster: Cluster, signal: AbortSignal): Promise<string> {
+  if (!cluster.isOpen) return describeLocked(cluster);
   const rows = await Promise.all(
     cluster.daemons.map(async ({ plan, address }) => {
       const models = await localModels(address.apiUrl, { signal });
@@ -75,6 +76,21 @@ async function describe(cluster: Cluster, signal: AbortSignal): Promise<string> 
     "Try it (Ctrl-C stops everything):",
     `  curl ${url}/api/tags`,
     ...(model ? [`  curl ${url}/api/chat -d '${JSON.stringify(chat)}'`] : []),
+    "",
+  ].join("\n");
+}
+
+/** Whoever wants to know more, or to try anything, needs a key. */
+function describeLocked({ daemons }: Cluster): string {
+  const rows = daemons.map(({ plan: { name }, address: { apiUrl, webUrl, nodeId } }) => {
+    return [name, apiUrl, webUrl, nodeId];
+  });
+  return [
+    "",
+    formatTable([["NODE", "API", "DASHBOARD", "PEER ID"], ...rows]),
+    "",
+    "The nodes ask for a key; this makes one and prints a line to try it with (Ctrl-C stops everything):",
+    "  ollamamax key create NAME --role admin",
     "",
   ].join("\n");
 }

@@ -7,6 +7,8 @@ import { openPool, until } from "../fixtures/postgres.ts";
 
 const PROMPT = { model: "tiny-chat", prompt: "why is the sky blue?", stream: false };
 const FIVE_SECONDS_MS = 5_000;
+/** After some tries with a wrong key it is 429. */
+const isRefused = (status: number): boolean => status === 401 || status === 429;
 
 t.test(
   "a node of production: its keys open what their roles may, until they are revoked",

@@ -22,6 +22,8 @@ export interface ClusterDeps {
 
 export interface Cluster extends AsyncDisposable {
   readonly daemons: readonly Daemon[];
+  /** False: whoever calls the nodes needs a key. */
+  readonly isOpen: boolean;
 }
 
 /** Starts Postgres (unless the user named one), imports the demo model and starts the daemons; disposal stops them all. */
@@ -46,16 +48,26 @@ export async function startCluster(
   const daemons = await step(deps, `nodes: ${count} running`, () =>
     openDaemons(plans, stack, deps),
   );
+  // Where keys are required the nodes tell nobody who has none.
+  const isOpen = config.OLLAMA_AUTH_MODE === "off";
+  if (isOpen) await awaitMesh(daemons, models, deps);
+  const opened = stack.move();
+  return { daemons, isOpen, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+async function awaitMesh(
+  daemons: readonly Daemon[],
+  models: readonly string[],
+  deps: ClusterDeps,
+): Promise<void> {
   await step(deps, "mesh: every node sees every other and can serve every model", () => {
     const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(READY_MS)]);
-    const wanted = { nodeCount: count, models };
+    const wanted = { nodeCount: daemons.length, models };
     const waits = daemons.map(({ address }) =>
       awaitCluster(address.apiUrl, wanted, { clock: deps.clock, signal }),
     );
     return Promise.all(waits);
   });
-  const opened = stack.move();
-  return { daemons, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 async function openDaemons(

@@ -44,6 +44,19 @@ t.test("the mesh keeps to this machine unless others can be meant to join", (t) 
   t.end();
 });
 
+t.test("production asks for TLS only from a database that the user named", (t) => {
+  const rows: readonly (readonly [env: Record<string, string>, mode: string])[] = [
+    [{}, "disable"],
+    [{ OLLAMA_DB_HOST: "db" }, "require"],
+  ];
+  for (const [given, mode] of rows) {
+    const env = { ...given, OLLAMA_ENVIRONMENT: "production" };
+    const [plan] = planNodes(loadConfig(env).config, env, 1, DATABASE);
+    t.equal(loadConfig(plan?.env ?? {}).config.OLLAMA_DB_SSL_MODE, mode, JSON.stringify(given));
+  }
+  t.end();
+});
+
 t.test("port 0 stays any free port on every node", (t) => {
   const { config } = loadConfig({ OLLAMA_API_PORT: "0" });
   t.equal(nodePorts(config, 2).OLLAMA_API_PORT, 0);

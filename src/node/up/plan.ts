@@ -63,6 +63,8 @@ export function planNodes(
         OLLAMA_DB_NAME: database.database,
         OLLAMA_DB_USER: database.user,
         ...(database.password === undefined ? {} : { OLLAMA_DB_PASSWORD: database.password }),
+        // A Postgres of our own speaks no TLS, which production would ask it for.
+        ...(config.OLLAMA_DB_HOST ? {} : { OLLAMA_DB_SSL_MODE: "disable" }),
       },
     };
   });
