@@ -1,6 +1,7 @@
 import type { LlamaContextSequence, SequenceEvaluateOptions, Token } from "node-llama-cpp";
 import type { Logprob } from "../../core/inference.ts";
 import { shiftRange } from "./context-window.ts";
+import { FormatGate } from "./format-gate.ts";
 import { type GrammarState, grammarFor, replay } from "./grammar.ts";
 import { logprobOf } from "./logprobs.ts";
 import type { Outbox } from "./outbox.ts";
@@ -24,22 +25,47 @@ interface Generation {
 export async function runGeneration(generation: Generation): Promise<void> {
   const { runner, sequences, job, outbox } = generation;
   const prompt = promptFor(runner, job);
-  const grammar = job.format && (await grammarFor(runner.llama, runner.model, job.format));
+  const state = job.format && (await grammarFor(runner.llama, runner.model, job.format));
   if (job.renderOnly) {
     outbox.other({ type: "rendered", prompt: prompt.text });
     outbox.other(endEvent(prompt, { reason: "stop", tokens: 0, promptMs: 0, outputMs: 0 }));
     return;
   }
-  if (grammar) replay(runner.llama, grammar, prompt.resumedTokens);
+  const gate = new FormatGate(prompt.output);
+  const formatted = tokensAfter(gate, runner, prompt);
+  if (state) replay(runner.llama, state, formatted);
   await sequences.withSequence(prompt.tokens, async (lease) => {
-    await answerPrompt(generation, prompt, grammar, lease);
+    await answerPrompt(generation, prompt, { state, gate }, lease);
   });
+}
+
+/** What the format asks for, and from when on. */
+interface Grammar {
+  readonly state: GrammarState | undefined;
+  readonly gate: FormatGate;
+}
+
+/** The resumed tokens that come after the gate has opened. */
+function tokensAfter(gate: FormatGate, runner: RunnerModel, prompt: Prompt): readonly Token[] {
+  const text = tokenText(runner, prompt.tokens.slice(0, -prompt.resumedTokens.length || undefined));
+  return prompt.resumedTokens.filter((token) => {
+    if (gate.open) return true;
+    gate.push(text.push(token));
+    return false;
+  });
+}
+
+function tokenText(runner: RunnerModel, before: readonly Token[]): TokenText<Token> {
+  return new TokenText<Token>(
+    (tokens, before) => runner.model.detokenize(tokens, true, before),
+    before,
+  );
 }
 
 async function answerPrompt(
   generation: Generation,
   prompt: Prompt,
-  grammar: GrammarState | undefined,
+  grammar: Grammar,
   { sequence, cachedTokens }: Lease,
 ): Promise<void> {
   const { job, outbox, signal } = generation;
@@ -110,18 +136,18 @@ async function sampleAnswer(
     readonly sequence: LlamaContextSequence;
     readonly prompt: Prompt;
     readonly rest: Token[];
-    readonly grammar: GrammarState | undefined;
+    readonly grammar: Grammar;
   },
 ): Promise<Answer> {
-  const { sequence, prompt } = start;
+  const { sequence, prompt, grammar } = start;
   const tokens: Token[] = [];
   let firstMs: number | undefined;
   const answer = (reason: "stop" | "length"): Answer => ({ reason, tokens, firstMs });
   const tokensMax = job.maxTokens - (job.resume?.tokens ?? 0);
   if (tokensMax <= 0 || signal.aborted) return answer("length");
-  const text = new AnswerText(runner, prompt, job.stop);
+  const text = new AnswerText(tokenText(runner, prompt.tokens), job.stop, grammar.gate);
   const penaltyWindow = (count: number): Token[] => lastTokens(prompt.tokens, tokens, count);
-  const options = samplingOptions(runner, job, start.grammar, penaltyWindow);
+  const options = samplingOptions(runner, job, grammar, penaltyWindow);
   const outputs: AsyncIterable<Output> = job.logprobs
     ? sequence.evaluateWithMetadata(start.rest, { probabilities: true }, options)
     : sequence.evaluateWithMetadata(start.rest, {}, options);
@@ -178,7 +204,7 @@ function lastTokens(before: readonly Token[], tokens: readonly Token[], count: n
 function samplingOptions(
   runner: RunnerModel,
   job: GenerateJob,
-  grammar: GrammarState | undefined,
+  { state, gate }: Grammar,
   penaltyWindow: (count: number) => Token[],
 ): SequenceEvaluateOptions {
   const { temperature, topK, topP, minP, seed, ...penalties } = job.sampling;
@@ -191,7 +217,7 @@ function samplingOptions(
     topP,
     minP,
     seed,
-    ...(grammar && { grammarEvaluationState: grammar }),
+    ...(state && { grammarEvaluationState: () => (gate.open ? state : undefined) }),
     ...(punishes && {
       repeatPenalty: {
         punishTokens: () => penaltyWindow(lastN),
@@ -208,15 +234,14 @@ function samplingOptions(
 class AnswerText {
   readonly #text: TokenText<Token>;
   readonly #stop: StopWords;
+  readonly #gate: FormatGate;
   #tokens = 0;
   #logprobs: Logprob[] = [];
 
-  constructor(runner: RunnerModel, prompt: Prompt, stop: readonly string[]) {
-    this.#text = new TokenText<Token>(
-      (tokens, before) => runner.model.detokenize(tokens, true, before),
-      prompt.tokens,
-    );
+  constructor(text: TokenText<Token>, stop: readonly string[], gate: FormatGate) {
+    this.#text = text;
     this.#stop = new StopWords(stop);
+    this.#gate = gate;
   }
 
   /** True when the token completed a stop word. */
@@ -228,7 +253,9 @@ class AnswerText {
   ): Promise<boolean> {
     this.#tokens++;
     if (logprob) this.#logprobs.push(logprob);
-    const { text, stopped } = this.#stop.push(this.#text.push(token));
+    const raw = this.#text.push(token);
+    this.#gate.push(raw);
+    const { text, stopped } = this.#stop.push(raw);
     await this.#emit(text, outbox, signal);
     return stopped;
   }

@@ -30,7 +30,10 @@ export function promptFor(runner: RunnerModel, job: GenerateJob): Prompt {
   const { text, tokens } =
     job.input.kind === "prompt"
       ? rawPrompt(runner, job.input)
-      : conversationPrompt(runner, job.input, job.truncate ? tokensMax : Infinity);
+      : conversationPrompt(runner, job.input, {
+          tokensMax: job.truncate ? tokensMax : Infinity,
+          thinksFirst: job.format !== undefined && Boolean(job.input.think),
+        });
   if (tokens.length > tokensMax && !(job.truncate && job.shift)) {
     throw new InferenceError("INVALID_REQUEST", PROMPT_TOO_LONG);
   }
@@ -75,7 +78,7 @@ function rawPrompt(
 function conversationPrompt(
   runner: RunnerModel,
   input: GenerateInput & { readonly kind: "messages" },
-  tokensMax: number,
+  options: { readonly tokensMax: number; readonly thinksFirst: boolean },
 ): Tokenized {
   if (input.template !== undefined) {
     throw new InferenceError("UNSUPPORTED", "a Go template in a request is not supported");
@@ -85,12 +88,19 @@ function conversationPrompt(
   }
   const before = input.context ? textOf(runner, input.context) : "";
   const render = (messages: readonly Message[]): Tokenized => {
-    const text = before + renderConversation(runner.template, messages, input);
+    const rendered = before + renderConversation(runner.template, messages, input);
+    const text = options.thinksFirst ? beginThinking(runner.output, rendered) : rendered;
     return { text, tokens: runner.tokenize(text) };
   };
   const fits = (messages: readonly Message[]): boolean =>
-    render(messages).tokens.length <= tokensMax;
+    render(messages).tokens.length <= options.tokensMax;
   return render(fitConversation(withLayers(input, runner.spec), fits));
+}
+
+/** An answer in a format begins either with its thinking or with what the format asks for: this settles which. */
+function beginThinking(format: OutputFormat, prompt: string): string {
+  const { thinking, beginsThinking } = answerFormatOf(format, prompt);
+  return thinking && !beginsThinking ? prompt + thinking.open : prompt;
 }
 
 /** An earlier answer's tokens, from a client: they go back to text, so that they need not be this model's. */
