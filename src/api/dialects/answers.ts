@@ -1,6 +1,7 @@
 import { InferenceError } from "../../core/errors.ts";
 import type { GenerateRequest, LoadRequest, Route } from "../../core/inference.ts";
 import type { Asking, Inference } from "../../core/ports.ts";
+import type { Random } from "../../core/random.ts";
 import { merged, type Source } from "./merged.ts";
 import { type Piece, pieceReader } from "./pieces.ts";
 
@@ -52,14 +53,18 @@ export async function beginAnswers(sources: readonly Source<Step>[]): Promise<An
   return { route, pieces };
 }
 
-/** An answer that the model makes. */
+/** An answer that the model makes; `mustCall`: it is the JSON of a call. */
 export function generated(
-  inference: Pick<Inference, "generate">,
+  {
+    inference,
+    random,
+  }: { readonly inference: Pick<Inference, "generate">; readonly random: Random },
   request: GenerateRequest,
   wait: Asking,
+  mustCall = false,
 ): Source<Step> {
   return async function* (leave) {
-    const read = pieceReader(request);
+    const read = pieceReader(request, { random, mustCall });
     const signal = AbortSignal.any([wait.signal, leave]);
     for await (const event of inference.generate(request, { ...wait, signal })) {
       if (event.type === "routed") yield { type: "routed", route: event };
@@ -74,7 +79,7 @@ export function generated(
 
 /** As Ollama answers an empty prompt: the model is loaded. */
 export function loaded(
-  inference: Pick<Inference, "load">,
+  { inference }: { readonly inference: Pick<Inference, "load"> },
   request: LoadRequest,
   wait: Asking,
 ): Source<Step> {

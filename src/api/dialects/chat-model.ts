@@ -3,16 +3,16 @@ import type { ModelRecord } from "../../core/model.ts";
 import type { ReplicaIndex } from "../../core/ports.ts";
 import { HttpError } from "../http/http-error.ts";
 import { can, fullNameOf, requireModel, resolveThink } from "../ollama/find-model.ts";
+import { type ChosenTools, callFormat } from "./tool-choice.ts";
 import { refuseUnserved } from "./unserved.ts";
 
 type Think = (GenerateInput & { readonly kind: "messages" })["think"];
 
 /** A conversation that a model is asked to go on with. */
-export interface Conversation {
+export interface Conversation extends ChosenTools {
   /** As the client named it. */
   readonly model: string;
   readonly messages: readonly Message[];
-  readonly tools: readonly unknown[];
   /** Undefined leaves it to the model. */
   readonly think: Think;
   /** The rest, as the engine takes it. */
@@ -37,10 +37,11 @@ export function requireChatModel(
 export function chatRequestOf(
   requestId: string,
   record: ModelRecord,
-  { model, messages, tools, think: wanted, asked }: Conversation,
+  { model, messages, tools, mustCall, think: wanted, asked }: Conversation,
 ): GenerateRequest {
-  const think = resolveThink(record, model, wanted);
-  refuseUnserved({ messages, tools });
+  // A call that must come has no room for thoughts before it.
+  const think = resolveThink(record, model, mustCall ? false : wanted);
+  refuseUnserved({ messages });
   return {
     requestId,
     model: record.manifest,
@@ -52,5 +53,6 @@ export function chatRequestOf(
     },
     runner: {},
     ...asked,
+    ...(mustCall ? { format: callFormat(tools) } : {}),
   };
 }

@@ -1,4 +1,8 @@
 import type { GenerateRequest, Logprob, RoutedEvent, ToolCall } from "../../core/inference.ts";
+import type { Random } from "../../core/random.ts";
+import { callOf } from "../output/call-of.ts";
+import { type Output, OutputReader } from "../output/output-reader.ts";
+import { newId } from "./ids.ts";
 
 /** What an answer is made of, as OpenAI's and Anthropic's clients get it. */
 export type Piece =
@@ -20,18 +24,49 @@ export interface End {
   readonly tokens: number;
 }
 
-/**
- * Reads one answer's events. The single place where a model's text is taken apart for these APIs: a parser of thinking and
- * of tool calls goes here, made anew for each answer, and gives out what it still holds before the end.
- */
-export function pieceReader(_request: GenerateRequest): (event: RoutedEvent) => readonly Piece[] {
+/** Reads the events of one answer, in their order. */
+export type ReadPieces = (event: RoutedEvent) => readonly Piece[];
+
+/** `mustCall`: the answer is the JSON of a call and nothing else. */
+export function pieceReader(
+  request: GenerateRequest,
+  { random, mustCall }: { readonly random: Random; readonly mustCall: boolean },
+): ReadPieces {
+  const read = mustCall ? callReader(random) : outputReader(request, random);
   return (event) => {
-    if (event.type === "text") {
-      return [{ type: "text", text: event.text, logprobs: event.logprobs }];
-    }
     if (event.type === "rendered") return [event];
-    if (event.type !== "end") return [];
+    if (event.type !== "end") return read(event);
     const { type, reason, promptTokens, tokens } = event;
-    return [{ type, reason, promptTokens, tokens }];
+    return [...read(event), { type, reason, promptTokens, tokens }];
+  };
+}
+
+function outputReader(request: GenerateRequest, random: Random): ReadPieces {
+  const reader = new OutputReader(request, random);
+  return (event) => {
+    const output = reader.read(event);
+    return output ? piecesOf(output) : [];
+  };
+}
+
+/** The probabilities go with the text; those of thoughts and calls have no place in these APIs. */
+function piecesOf({ parts, logprobs }: Output): readonly Piece[] {
+  const first = parts.find(({ type }) => type === "content");
+  return parts.map((part) => {
+    if (part.type !== "content") return part;
+    const { text } = part;
+    return { type: "text", text, ...(part === first && logprobs.length > 0 ? { logprobs } : {}) };
+  });
+}
+
+/** An answer that was cut before its end is no call, and goes out as it is. */
+function callReader(random: Random): ReadPieces {
+  let json = "";
+  return (event) => {
+    if (event.type === "text") json += event.text;
+    if (event.type !== "end") return [];
+    const call = callOf(json);
+    if (call) return [{ type: "call", call: { ...call, id: newId("call_", random) } }];
+    return json === "" ? [] : [{ type: "text", text: json }];
   };
 }

@@ -4,12 +4,11 @@ import { HttpError } from "../http/http-error.ts";
 /** What a request asks for, as far as engines may lack it. */
 export interface Wanted {
   readonly messages: readonly Message[];
-  readonly tools: readonly unknown[];
 }
 
 /**
- * What no engine here can do yet: refused rather than left out of the answer. A row each; whoever teaches it to the engine,
- * or to `pieces.ts`, takes its row out.
+ * What no engine here can do yet: refused rather than left out of the answer. A row each; whoever teaches it to an engine
+ * takes its row out.
  */
 const UNSERVED: readonly {
   readonly param: string;
@@ -20,11 +19,6 @@ const UNSERVED: readonly {
     param: "messages",
     message: "images and sound in messages are not supported yet",
     isWanted: ({ messages }) => messages.some(({ images }) => images?.length),
-  },
-  {
-    param: "tools",
-    message: "tools are not supported yet: leave out 'tools'",
-    isWanted: ({ tools }) => tools.length > 0,
   },
 ];
 

@@ -1,4 +1,5 @@
-import type { GenerateRequest, Message } from "../../core/inference.ts";
+import type { Conversation } from "../dialects/chat-model.ts";
+import { chooseTools, parseToolChoice } from "../dialects/tool-choice.ts";
 import type { Decoded } from "../json/decode.ts";
 import { OBJECT, parseLogprobs } from "../ollama/fields.ts";
 import {
@@ -34,29 +35,17 @@ interface Body extends CommonBody {
   readonly logprobs?: boolean;
   readonly top_logprobs?: number;
   readonly response_format?: Readonly<Record<string, unknown>>;
-  readonly tools?: readonly unknown[];
+  readonly tools?: readonly Readonly<Record<string, unknown>>[];
   readonly tool_choice?: unknown;
   readonly reasoning?: { readonly effort?: string };
   readonly reasoning_effort?: string;
 }
 
-type Asked = Pick<
-  GenerateRequest,
-  "sampling" | "stop" | "maxTokens" | "renderOnly" | "format" | "logprobs"
->;
-
-export interface ChatAsk {
-  readonly model: string;
+export interface ChatAsk extends Conversation {
   readonly stream: boolean;
   readonly includeUsage: boolean;
-  readonly messages: readonly Message[];
-  readonly tools: readonly unknown[];
-  /** Undefined leaves it to the model. */
-  readonly think: ReturnType<typeof parseEffort>;
   /** Answers wanted. */
   readonly choices: number;
-  /** The rest, as the engine takes it. */
-  readonly asked: Asked;
 }
 
 /** A chat request, whichever model it is asked of. */
@@ -69,7 +58,7 @@ export function parseChat(decoded: Decoded): ChatAsk {
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
     messages: parseMessages(body.messages ?? []),
-    tools: body.tool_choice === "none" ? [] : (body.tools ?? []),
+    ...chooseTools(body.tools ?? [], parseToolChoice(body.tool_choice)),
     think: parseEffort(body.reasoning?.effort || body.reasoning_effort),
     choices: parseChoices(body.n),
     asked: {

@@ -21,7 +21,12 @@ const RECORDS = [
 const MESSAGES = [{ role: "user", content: "hi" }];
 const ASK = { model: "llama", messages: MESSAGES };
 const CREATED = Date.UTC(2026, 0, 1) / 1_000;
+const HERMES = { calls: "hermes", thinking: { open: "<think>", close: "</think>" } };
 const TOOL = { type: "function", function: { name: "f" } };
+
+const end = (reason: "stop" | "length", tokens: number): RoutedEvent => ({
+  ...{ type: "end", reason, promptTokens: 5, tokens, promptMs: 1, outputMs: 1 },
+});
 
 function post(cluster: FakeCluster, body: unknown): Promise<Response> {
   const text = typeof body === "string" ? body : JSON.stringify(body);
@@ -86,10 +91,25 @@ t.test("refusals, in OpenAI's envelope", async (t) => {
       "tools",
     ],
     [
-      { ...ASK, model: "tooly", tools: [TOOL] },
+      { ...ASK, model: "tooly", tool_choice: "required" },
       400,
-      "tools are not supported yet: leave out 'tools'",
-      "tools",
+      "tool_choice requires a call, and there are no tools",
+      "tool_choice",
+    ],
+    [
+      {
+        ...{ ...ASK, model: "tooly", tools: [TOOL] },
+        tool_choice: { type: "function", function: { name: "g" } },
+      },
+      400,
+      'tool_choice names "g", which is not among the tools',
+      "tool_choice",
+    ],
+    [
+      { ...ASK, tool_choice: "maybe" },
+      400,
+      'tool_choice must be "none", "auto", "required" or a function',
+      "tool_choice",
     ],
     [{ ...ASK, reasoning_effort: "low" }, 400, '"llama" does not support thinking'],
     [{ ...ASK, reasoning_effort: "much" }, 400, effort("much"), "reasoning_effort"],
@@ -275,6 +295,48 @@ t.test("messages as templates see them", async (t) => {
   });
 });
 
+t.test("tools: shown to the model, and called by it", async (t) => {
+  const ask = { ...ASK, model: "tooly", tools: [TOOL] };
+  const call = '{"name":"f","arguments":{"a":1}}';
+  const saying = (text: string): FakeCluster => {
+    const fake = cluster();
+    fake.inference.script = () =>
+      eventsOf([
+        { ...{ type: "started", promptTokens: 5, cachedTokens: 0, loadMs: 0 }, output: HERMES },
+        { type: "text", text, tokens: 3 },
+        end("stop", 3),
+      ]);
+    return fake;
+  };
+  const free = saying(`ok <tool_call>${call}</tool_call>`);
+  const written = { name: "f", arguments: '{"a":1}' };
+  t.match(await (await post(free, ask)).json(), {
+    choices: [
+      {
+        message: { content: "ok", tool_calls: [{ id: /^call_/, function: written }] },
+        finish_reason: "tool_calls",
+      },
+    ],
+  });
+  t.strictSame(free.inference.generated[0]?.input, {
+    ...{ kind: "messages", messages: MESSAGES, tools: [TOOL] },
+  });
+  t.equal(free.inference.generated[0]?.format, undefined);
+  for (const choice of ["required", { type: "function", function: { name: "f" } }]) {
+    const forced = saying(call);
+    const chunks = await chunksOf(
+      await post(forced, { ...ask, stream: true, tool_choice: choice }),
+    );
+    t.match(chunks, [
+      { choices: [{ delta: { role: "assistant", tool_calls: [{ function: written }] } }] },
+      { choices: [{ delta: {}, finish_reason: "tool_calls" }] },
+    ]);
+    t.match(forced.inference.generated[0]?.format, {
+      oneOf: [{ properties: { name: { const: "f" } } }],
+    });
+  }
+});
+
 t.test("how much to think", async (t) => {
   for (const [given, think] of [
     [{}, true],
@@ -348,10 +410,6 @@ t.test("chunks", async (t) => {
   ]);
   const without = await chunksOf(await post(cluster(), { ...ASK, stream: true }));
   t.equal(without.length, 3, "no usage unless it is asked for");
-});
-
-const end = (reason: "stop" | "length", tokens: number): RoutedEvent => ({
-  ...{ type: "end", reason, promptTokens: 5, tokens, promptMs: 1, outputMs: 1 },
 });
 
 t.test("an answer without a word still has a role", async (t) => {

@@ -23,7 +23,7 @@ export async function chatCompletions(
   const wait = askingOf(c, record);
   const requests = numbered(choicesOf(request, ask.choices, context.random));
   const answers = await beginAnswers(
-    requests.map((choice) => generated(context.inference, choice, wait)),
+    requests.map((choice) => generated(context, choice, wait, ask.mustCall)),
   );
   const head = newHead("chatcmpl-", { ...ask, choicesPerPrompt: ask.choices }, context);
   return reply(answers, {

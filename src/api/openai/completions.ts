@@ -24,9 +24,7 @@ export async function completions(c: Context<ApiEnv>, context: RouteContext): Pr
   const wait = askingOf(c, record);
   const answers = await beginAnswers(
     requests.map((request) =>
-      isEmpty(request.input)
-        ? loaded(context.inference, request, wait)
-        : generated(context.inference, request, wait),
+      isEmpty(request.input) ? loaded(context, request, wait) : generated(context, request, wait),
     ),
   );
   const head = newHead("cmpl-", { ...ask, choicesPerPrompt: ask.choices }, context);

@@ -1,4 +1,5 @@
 import type { Conversation } from "../dialects/chat-model.ts";
+import { chooseTools, parseToolChoice } from "../dialects/tool-choice.ts";
 import type { Decoded } from "../json/decode.ts";
 import { OBJECT } from "../ollama/fields.ts";
 import { NUMBER, parseEffort, parseResponseFormat } from "./fields.ts";
@@ -56,12 +57,11 @@ export function parseResponses(decoded: Decoded): ResponsesAsk {
   const body: ResponsesBody = decoded;
   const { top_p: topP, max_output_tokens: maxTokens } = body;
   const format = parseResponseFormat(formatAsInChat(body.text?.format), "text.format");
-  const tools = chatTools(body.tools ?? []);
   return {
     body,
     model: body.model ?? "",
     messages: parseInput(body.instructions ?? "", body.input),
-    tools: body.tool_choice === "none" ? [] : tools,
+    ...chooseTools(chatTools(body.tools ?? []), parseToolChoice(body.tool_choice)),
     think: parseEffort(body.reasoning?.effort, "reasoning.effort"),
     asked: {
       sampling: {

@@ -22,7 +22,9 @@ export async function responses(c: Context<ApiEnv>, context: RouteContext): Prom
     createdAt: Math.floor(context.clock.wallMs() / 1_000),
     body: ask.body,
   };
-  const answers = await beginAnswers([generated(context.inference, request, askingOf(c, record))]);
+  const answers = await beginAnswers([
+    generated(context, request, askingOf(c, record), ask.mustCall),
+  ]);
   return reply(answers, {
     stream: ask.body.stream ?? false,
     count: 1,
