@@ -18,8 +18,21 @@ import { Channel } from "./channel.ts";
 import { codec } from "./codec.ts";
 import type { MeshLibp2p } from "./libp2p.ts";
 import { MULTIADDRS_MAX } from "./limits.ts";
+import type { LinkKey } from "./link-keys.ts";
 import type { Links } from "./links.ts";
 import { PROTOCOL_POLICIES } from "./protocol-policy.ts";
+
+/** By which side made them. */
+export interface LinkCounts {
+  readonly out: number;
+  readonly in: number;
+}
+
+interface LinkOf {
+  readonly node: NodeId;
+  readonly protocol: PeerProtocol;
+  readonly direction: keyof LinkCounts;
+}
 
 type Use = (channel: Channel, node: NodeId, protocol: PeerProtocol) => void;
 
@@ -47,7 +60,7 @@ export class LinkOpener implements AsyncDisposable {
   readonly #deps: LinkOpenerDeps;
   readonly #opening = new Map<string, Promise<void>>();
   readonly #notBeforeMs = new Map<NodeId, number>();
-  readonly #channels = new Map<Channel, { readonly node: NodeId; readonly key: string }>();
+  readonly #channels = new Map<Channel, LinkOf>();
   readonly #stopping = new AbortController();
   readonly #serving: Disposable;
 
@@ -55,19 +68,20 @@ export class LinkOpener implements AsyncDisposable {
     this.#deps = deps;
     this.#serving = deps.streams.handle("link", (stream) => this.#serve(stream));
     deps.links.onLink = (socket, { peer, protocol }) => {
-      const key = `from ${peer} ${protocol}`;
-      deps.onAccepted(this.#channel(socket, peer, protocol, key), peer, protocol);
+      const link = { node: peer, protocol, direction: "in" } as const;
+      deps.onAccepted(this.#channel(socket, link), peer, protocol);
     };
     deps.libp2p.addEventListener("peer:disconnect", this.#onDisconnect);
   }
 
   /** Makes one more, if there may be more; whoever wants it goes on meanwhile. */
   want(node: NodeId, protocol: PeerProtocol): void {
-    const key = `to ${node} ${protocol}`;
+    const key = `${node} ${protocol}`;
+    const link = { node, protocol, direction: "out" } as const;
     if (this.#opening.has(key) || this.#stopping.signal.aborted) return;
-    if (this.#count(key) >= PROTOCOL_POLICIES[protocol].linksPerPeerMax) return;
+    if (this.#count(link) >= PROTOCOL_POLICIES[protocol].linksPerPeerMax) return;
     if ((this.#notBeforeMs.get(node) ?? 0) > this.#deps.clock.nowMs()) return;
-    const opening = this.#open(node, protocol, key)
+    const opening = this.#open(link)
       .catch((error: unknown) => {
         this.#notBeforeMs.set(node, this.#deps.clock.nowMs() + RETRY_AFTER_MS);
         this.#deps.log.debug({ node, protocol, error: messageOf(error) }, "no link to a peer");
@@ -76,7 +90,8 @@ export class LinkOpener implements AsyncDisposable {
     this.#opening.set(key, opening);
   }
 
-  async #open(node: NodeId, protocol: PeerProtocol, key: string): Promise<void> {
+  async #open(link: LinkOf): Promise<void> {
+    const { node, protocol } = link;
     const o = { signal: this.#stopping.signal };
     const reply = await this.#ask(node, protocol);
     const connections = this.#deps.libp2p.getConnections(peerIdOf(node));
@@ -86,7 +101,7 @@ export class LinkOpener implements AsyncDisposable {
       socket.destroy();
       return;
     }
-    this.#deps.onOpened(this.#channel(socket, node, protocol, key), node, protocol);
+    this.#deps.onOpened(this.#channel(socket, link), node, protocol);
   }
 
   async #ask(node: NodeId, protocol: PeerProtocol) {
@@ -107,11 +122,7 @@ export class LinkOpener implements AsyncDisposable {
     const { protocol: wanted } = requests.decode(bytes);
     const protocol = PROTOCOLS.find((protocol) => PEER_PROTOCOLS[protocol] === wanted);
     const { peer } = stream;
-    const max = protocol === undefined ? 0 : PROTOCOL_POLICIES[protocol].linksPerPeerMax;
-    const key =
-      protocol !== undefined && this.#count(`from ${peer} ${protocol}`) < max
-        ? this.#deps.links.grant({ peer, protocol })
-        : undefined;
+    const key = protocol && this.#grant({ node: peer, protocol, direction: "in" });
     if (key) {
       const multiaddrs = this.#deps.libp2p.getMultiaddrs().slice(0, MULTIADDRS_MAX).map(String);
       await stream.send(replies.encode({ ...key, multiaddrs }), o);
@@ -119,17 +130,31 @@ export class LinkOpener implements AsyncDisposable {
     await stream.end(o);
   }
 
-  #channel(socket: Socket, node: NodeId, protocol: PeerProtocol, key: string): Channel {
-    const { messageBytesMax } = PROTOCOL_POLICIES[protocol];
+  #grant(link: LinkOf): LinkKey | undefined {
+    if (this.#count(link) >= PROTOCOL_POLICIES[link.protocol].linksPerPeerMax) return undefined;
+    return this.#deps.links.grant({ peer: link.node, protocol: link.protocol });
+  }
+
+  #channel(socket: Socket, link: LinkOf): Channel {
+    const { messageBytesMax } = PROTOCOL_POLICIES[link.protocol];
     const channel = new Channel(new LinkCarrier(socket), messageBytesMax);
-    this.#channels.set(channel, { node, key });
+    this.#channels.set(channel, link);
     socket.on("close", () => this.#channels.delete(channel));
     return channel;
   }
 
-  #count(key: string): number {
+  counts(): LinkCounts {
+    const counts = { out: 0, in: 0 };
+    for (const { direction } of this.#channels.values()) counts[direction]++;
+    return counts;
+  }
+
+  #count({ node, protocol, direction }: LinkOf): number {
     let count = 0;
-    for (const link of this.#channels.values()) if (link.key === key) count++;
+    for (const link of this.#channels.values()) {
+      const isSame = link.node === node && link.protocol === protocol;
+      if (isSame && link.direction === direction) count++;
+    }
     return count;
   }
 

@@ -1,5 +1,6 @@
 import type { Metrics } from "../core/metrics.ts";
 import type { ClusterView, ReplicaIndex } from "../core/ports.ts";
+import type { LinkCounts } from "./link-opener.ts";
 
 const HEALTHS = ["alive", "suspect", "failed", "left"] as const;
 const STATES = ["syncing", "ready", "failed"] as const;
@@ -35,6 +36,18 @@ export function measureCluster(
         STATES,
         replicas.replicas().map(({ holder }) => holder.state),
       ),
+  );
+}
+
+/** Links are what inference and blobs go over; without them they go over libp2p's streams, more slowly. */
+export function measureLinks(metrics: Metrics, count: () => LinkCounts): void {
+  metrics.gauge(
+    {
+      name: "ollamamax_mesh_links",
+      help: "Links to peers, by which side made them.",
+      labels: ["direction"],
+    },
+    () => Object.entries(count()).map(([direction, links]) => [{ direction }, links] as const),
   );
 }
 

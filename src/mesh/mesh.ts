@@ -1,7 +1,7 @@
 import type { NodeId } from "../core/node-id.ts";
 import type { ClusterView, PeerStreams, ReplicaIndex, Waiting } from "../core/ports.ts";
 import { peerIdOf } from "./addresses.ts";
-import { measureCluster } from "./mesh-metrics.ts";
+import { measureCluster, measureLinks } from "./mesh-metrics.ts";
 import type { MeshDeps, MeshOptions } from "./mesh-options.ts";
 import { type MeshParts, openParts } from "./mesh-parts.ts";
 
@@ -28,7 +28,10 @@ export class Mesh implements AsyncDisposable {
   static async open(options: MeshOptions, deps: MeshDeps): Promise<Mesh> {
     await using stack = new AsyncDisposableStack();
     const parts = await openParts(options, deps, stack);
-    if (deps.metrics) measureCluster(deps.metrics, parts.view, parts.replicas);
+    if (deps.metrics) {
+      measureCluster(deps.metrics, parts.view, parts.replicas);
+      measureLinks(deps.metrics, () => parts.streams.links());
+    }
     return new Mesh(parts, stack.move());
   }
 

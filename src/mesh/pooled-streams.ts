@@ -16,7 +16,7 @@ import { Channel } from "./channel.ts";
 import { Exchange } from "./exchange.ts";
 import { ExchangeLimits } from "./exchange-limits.ts";
 import type { MeshLibp2p } from "./libp2p.ts";
-import { LinkOpener } from "./link-opener.ts";
+import { type LinkCounts, LinkOpener } from "./link-opener.ts";
 import type { Links } from "./links.ts";
 import { CALLEE_IDLE_FACTOR, PROTOCOL_POLICIES } from "./protocol-policy.ts";
 import { StreamPool } from "./stream-pool.ts";
@@ -33,7 +33,8 @@ export interface PooledStreamsDeps {
     | "addEventListener"
     | "removeEventListener"
   >;
-  readonly links: Links;
+  /** Without them everything goes over libp2p. */
+  readonly links?: Links;
   readonly clock: Clock;
   readonly log: Logger;
   readonly isDenied: (node: NodeId) => boolean;
@@ -62,18 +63,20 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
   readonly #accepted = new Map<Channel, { idleSinceMs: number; readonly protocol: PeerProtocol }>();
   readonly #stopping = new AbortController();
   readonly #serving = new Set<Promise<void>>();
-  readonly #links: LinkOpener;
+  readonly #links: LinkOpener | undefined;
   #sweeping = Promise.resolve();
 
   private constructor(deps: PooledStreamsDeps) {
     this.#deps = deps;
-    this.#links = new LinkOpener({
-      ...deps,
-      streams: this,
-      onOpened: (channel, node, protocol) =>
-        this.#pool.put(node, protocol, channel, deps.clock.nowMs()),
-      onAccepted: (channel, node, protocol) => this.#accept(protocol, channel, node),
-    });
+    const { links } = deps;
+    this.#links =
+      links &&
+      new LinkOpener({
+        ...{ ...deps, links, streams: this },
+        onOpened: (channel, node, protocol) =>
+          this.#pool.put(node, protocol, channel, deps.clock.nowMs()),
+        onAccepted: (channel, node, protocol) => this.#accept(protocol, channel, node),
+      });
   }
 
   static async open(deps: PooledStreamsDeps): Promise<PooledStreams> {
@@ -93,12 +96,13 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
   async open(node: NodeId, protocol: PeerProtocol, { signal }: Waiting): Promise<PeerStream> {
     signal.throwIfAborted();
     this.#stopping.signal.throwIfAborted();
+    if (this.#deps.isDenied(node)) throw unreachable(node, new Error("it is on the deny list"));
     if (!this.#outbound.tryTake(protocol, node)) {
       throw new InferenceError("BUSY", `too many ${protocol} exchanges with ${node} at once`);
     }
     try {
       const pooled = this.#pool.take(node, protocol);
-      if (pooled?.kind !== "link") this.#links.want(node, protocol);
+      if (pooled?.kind !== "link") this.#links?.want(node, protocol);
       const channel = pooled ?? (await this.#newChannel(node, protocol, signal));
       return this.#exchange(channel, node, protocol, (clean) => {
         this.#outbound.release(protocol, node);
@@ -108,6 +112,11 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
       this.#outbound.release(protocol, node);
       throw error;
     }
+  }
+
+  /** How many there are now, by who made them. */
+  links(): LinkCounts {
+    return this.#links?.counts() ?? { out: 0, in: 0 };
   }
 
   handle(protocol: PeerProtocol, handler: Handler): Disposable {
@@ -123,7 +132,7 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
     const reason = new InferenceError("STREAM_BROKEN", "this node is leaving the mesh");
     this.#stopping.abort(reason);
     for (const protocol of protocols()) await this.#deps.libp2p.unhandle(PEER_PROTOCOLS[protocol]);
-    await this.#links[Symbol.asyncDispose]();
+    await this.#links?.[Symbol.asyncDispose]();
     this.#pool.clear();
     for (const exchange of this.#exchanges.keys()) exchange.break(reason);
     for (const channel of this.#accepted.keys()) channel.reset(reason);
@@ -132,13 +141,9 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
   }
 
   async #newChannel(node: NodeId, protocol: PeerProtocol, signal: AbortSignal): Promise<Channel> {
-    const unreachable = (cause: unknown): InferenceError =>
-      new InferenceError("PEER_UNREACHABLE", `cannot reach ${node}: ${messageOf(cause)}`, {
-        cause,
-      });
-    if (this.#deps.isDenied(node)) throw unreachable(new Error("it is on the deny list"));
     const policy = PROTOCOL_POLICIES[protocol];
-    const onTimeout = (): Error => unreachable(new Error(`no answer in ${OPEN_TIMEOUT_MS} ms`));
+    const onTimeout = (): Error =>
+      unreachable(node, new Error(`no answer in ${OPEN_TIMEOUT_MS} ms`));
     return await withTimeout(
       this.#deps.clock,
       { timeoutMs: OPEN_TIMEOUT_MS, signal, onTimeout },
@@ -149,7 +154,7 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
           return new Channel(new StreamCarrier(stream), policy.messageBytesMax);
         } catch (cause) {
           signal.throwIfAborted();
-          throw unreachable(cause);
+          throw unreachable(node, cause);
         }
       },
     );
@@ -222,8 +227,8 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
   async #serve(channel: Channel, node: NodeId, protocol: PeerProtocol): Promise<void> {
     while (await this.#nextExchange(channel)) {
       const handler = this.#handlers.get(protocol);
-      if (!handler || !this.#inbound.tryTake(protocol, node)) {
-        channel.reset(new Error(handler ? "too many exchanges" : "not served here"));
+      if (!handler || this.#deps.isDenied(node) || !this.#inbound.tryTake(protocol, node)) {
+        channel.reset(new Error(handler ? "not admitted" : "not served here"));
         return;
       }
       const exchange = this.#exchange(channel, node, protocol, () =>
@@ -287,6 +292,12 @@ export class PooledStreams implements PeerStreams, AsyncDisposable {
       }
     }
   }
+}
+
+function unreachable(node: NodeId, cause: unknown): InferenceError {
+  return new InferenceError("PEER_UNREACHABLE", `cannot reach ${node}: ${messageOf(cause)}`, {
+    cause,
+  });
 }
 
 function protocols(): PeerProtocol[] {
