@@ -70,3 +70,43 @@ t.test("without a template the words are the prompt", (t) => {
   t.equal(renderConversation(model, [system, user, example], {}), "hi\nan example");
   t.end();
 });
+
+t.test("what templates do not agree about", (t) => {
+  const calls: Message = {
+    role: "assistant",
+    content: "One moment.",
+    thinking: "hm",
+    toolCalls: [{ id: "call_abcdefgh", name: "add", arguments: { a: 1 } }],
+  };
+  const answer: Message = { role: "tool", content: "2", toolCallId: "call_abcdefgh" };
+  const call = "messages[1].tool_calls[0]";
+  const rows: readonly (readonly [what: string, jinja: string, expected: string])[] = [
+    [
+      "arguments that are put in as text (DeepSeek)",
+      `{{ 'x' + ${call}['function']['arguments'] }}`,
+      'x{"a":1}',
+    ],
+    [
+      "arguments that are looked at first (Qwen)",
+      `{% if ${call}.function.arguments is string %}text{% else %}{{ ${call}.function.arguments | tojson }}{% endif %}`,
+      '{"a": 1}',
+    ],
+    [
+      "ids of nine letters only (Mistral)",
+      `{% if ${call}.id | length != 9 %}{{ raise_exception('length 9') }}{% endif %}{{ ${call}.id == messages[2].tool_call_id }}`,
+      "true",
+    ],
+    ["ids of more letters (Mistral Small)", `{{ ${call}.id[-9:] }}`, "_abcdefgh"],
+    [
+      "no content with thinking and calls (gpt-oss)",
+      "{% if messages[1].content and messages[1].thinking %}{{ raise_exception('Cannot pass both content and thinking in') }}{% endif %}ok",
+      "ok",
+    ],
+    ["the tool's name with its answer", "{{ messages[2].name }}", "add"],
+  ];
+  for (const [what, jinja, expected] of rows) {
+    const model = { jinja, bosToken: "", eosToken: "" };
+    t.equal(renderConversation(model, [user, calls, answer], {}), expected, what);
+  }
+  t.end();
+});

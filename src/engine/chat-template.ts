@@ -1,6 +1,8 @@
 import { Template } from "@huggingface/jinja";
 import { InferenceError, messageOf } from "../core/errors.ts";
 import type { GenerateInput, Message } from "../core/inference.ts";
+import { linkedCalls } from "./linked-calls.ts";
+import { type TemplateTraits, traitsOf } from "./template-traits.ts";
 
 type Conversation = GenerateInput & { readonly kind: "messages" };
 
@@ -36,8 +38,10 @@ export function renderConversation(
 ): string {
   if (!model.jinja) return plainPrompt(messages);
   try {
-    return parsed(model.jinja).render({
-      messages: messages.map(templateMessage),
+    const { template, traits } = parsed(model.jinja);
+    const linked = linkedCalls(messages, { renames: traits.shortIds });
+    return template.render({
+      messages: linked.map((message) => templateMessage(message, traits)),
       ...(options.tools?.length && { tools: options.tools }),
       add_generation_prompt: true,
       bos_token: model.bosToken,
@@ -67,11 +71,15 @@ function thinking(think: Conversation["think"]): Readonly<Record<string, unknown
   return { enable_thinking: enabled, thinking: enabled, ...effort };
 }
 
-/** As the templates of transformers expect it (OpenAI's shape, arguments as an object). */
-function templateMessage(message: Message): Readonly<Record<string, unknown>> {
+/** As the templates of transformers expect it: OpenAI's shape, but arguments are an object for most. */
+function templateMessage(
+  message: Message,
+  traits: TemplateTraits,
+): Readonly<Record<string, unknown>> {
+  const isTooMuch = traits.callsWithoutContent && message.thinking && message.toolCalls?.length;
   return {
     role: message.role,
-    content: message.content,
+    content: isTooMuch ? "" : message.content,
     ...(message.thinking && {
       thinking: message.thinking,
       reasoning_content: message.thinking,
@@ -80,7 +88,10 @@ function templateMessage(message: Message): Readonly<Record<string, unknown>> {
       tool_calls: message.toolCalls.map((call) => ({
         ...(call.id !== undefined && { id: call.id }),
         type: "function",
-        function: { name: call.name, arguments: call.arguments },
+        function: {
+          name: call.name,
+          arguments: traits.argumentsAsText ? JSON.stringify(call.arguments) : call.arguments,
+        },
       })),
     }),
     ...(message.toolName && { name: message.toolName, tool_name: message.toolName }),
@@ -89,9 +100,18 @@ function templateMessage(message: Message): Readonly<Record<string, unknown>> {
 }
 
 /** A runner has one model, so one template; parsing it takes milliseconds, rendering it microseconds. */
-let last: { readonly source: string; readonly template: Template } | undefined;
+let last: Parsed | undefined;
 
-function parsed(source: string): Template {
-  if (last?.source !== source) last = { source, template: new Template(source) };
-  return last.template;
+interface Parsed {
+  readonly source: string;
+  readonly template: Template;
+  readonly traits: TemplateTraits;
+}
+
+function parsed(source: string): Parsed {
+  if (last?.source !== source) {
+    const template = new Template(source);
+    last = { source, template, traits: traitsOf(template, source) };
+  }
+  return last;
 }
