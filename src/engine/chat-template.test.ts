@@ -96,7 +96,11 @@ t.test("what templates do not agree about", (t) => {
       `{% if ${call}.id | length != 9 %}{{ raise_exception('length 9') }}{% endif %}{{ ${call}.id == messages[2].tool_call_id }}`,
       "true",
     ],
-    ["ids of more letters (Mistral Small)", `{{ ${call}.id[-9:] }}`, "_abcdefgh"],
+    [
+      "ids of which it takes nine letters (Mistral Small)",
+      `{% if ${call}.id | length < 9 %}{{ raise_exception('length 9') }}{% endif %}{{ ${call}.id[-9:] }}`,
+      "call00000",
+    ],
     [
       "no content with thinking and calls (gpt-oss)",
       "{% if messages[1].content and messages[1].thinking %}{{ raise_exception('Cannot pass both content and thinking in') }}{% endif %}ok",

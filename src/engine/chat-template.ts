@@ -39,7 +39,7 @@ export function renderConversation(
   if (!model.jinja) return plainPrompt(messages);
   try {
     const { template, traits } = parsed(model.jinja);
-    const linked = linkedCalls(messages, { renames: traits.shortIds });
+    const linked = linkedCalls(messages, { renames: traits.nineCharIds });
     return template.render({
       messages: linked.map((message) => templateMessage(message, traits)),
       ...(options.tools?.length && { tools: options.tools }),

@@ -4,13 +4,13 @@ import type { Template } from "@huggingface/jinja";
 export interface TemplateTraits {
   /** It writes a call's arguments as they are, so they must be JSON already; others make JSON of an object. */
   readonly argumentsAsText: boolean;
-  /** It refuses ids of calls of another length (Mistral). */
-  readonly shortIds: boolean;
+  /** It refuses ids of calls that have another length than nine, or less (Mistral). */
+  readonly nineCharIds: boolean;
   /** It refuses a call that comes with both thinking and content (gpt-oss). */
   readonly callsWithoutContent: boolean;
 }
 
-const SHORT_IDS = /length\s*!=\s*9/;
+const NINE_CHAR_IDS = /length\s*(?:!=|<)\s*9/;
 const CALLS_WITHOUT_CONTENT = /raise_exception\(["']Cannot pass both content and thinking/;
 
 /** Found out by looking at the source, and by rendering a conversation with one call in it, as llama.cpp does. */
@@ -19,7 +19,7 @@ export function traitsOf(template: Pick<Template, "render">, source: string): Te
   const withText = rendered(template, JSON.stringify({ [PROBE]: 1 }));
   return {
     argumentsAsText: !withObject.includes(PROBE) && withText.includes(PROBE),
-    shortIds: SHORT_IDS.test(source),
+    nineCharIds: NINE_CHAR_IDS.test(source),
     callsWithoutContent: CALLS_WITHOUT_CONTENT.test(source),
   };
 }

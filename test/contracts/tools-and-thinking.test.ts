@@ -2,21 +2,26 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import t, { type Test } from "tap";
 import { createApp } from "../../src/api/app.ts";
+import { said } from "../../src/api/output/output-part.ts";
+import { OutputReader } from "../../src/api/output/output-reader.ts";
 import { importGguf } from "../../src/blobs/import-gguf.ts";
 import { ModelStore } from "../../src/blobs/model-store.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import type { GenerateRequest } from "../../src/core/inference.ts";
 import { silentLog } from "../../src/core/log.ts";
+import type { ModelRecord } from "../../src/core/model.ts";
 import type { NodeId } from "../../src/core/node-id.ts";
+import type { Engine } from "../../src/core/ports.ts";
 import { systemRandom } from "../../src/core/random.ts";
-import { waiting } from "../../src/engine/engine.contract.ts";
+import { collect, ending, user, waiting } from "../../src/engine/engine.contract.ts";
 import { LlamaEngine } from "../../src/engine/llama-engine.ts";
 import { RemoteEngine } from "../../src/router/remote-engine.ts";
 import { servePeers } from "../../src/router/serve-peers.ts";
 import { demoModelWith } from "../fixtures/chat-template-file.ts";
-import { DEMO_ANSWERS } from "../fixtures/demo-model.ts";
 import { fakeCluster, nodeOf, ROUTE } from "../fixtures/fake-cluster.ts";
 import { ndjson } from "../fixtures/http.ts";
 import { MemoryPeers } from "../fixtures/peer-streams.ts";
+import { seededRandom } from "../fixtures/seeded-random.ts";
 import { tempFolder } from "../fixtures/temp-folder.ts";
 
 // The demo model knows neither tools nor thinking. But with another template in its file it is shown them, and a grammar
@@ -34,7 +39,6 @@ const TEMPLATE = `{%- if tools %}{{ 'Respond in the format {"name": function nam
 const HERE = "here" as NodeId;
 const THERE = "there" as NodeId;
 const SKY = "why is the sky blue?";
-const ANSWER = DEMO_ANSWERS[SKY];
 const TOOL = {
   type: "function",
   function: { name: "get_weather", parameters: { type: "object", properties: {} } },
@@ -54,10 +58,14 @@ const CALL_SCHEMA = {
   additionalProperties: false,
 };
 
-type Post = (route: string, body: object) => Promise<Response>;
+interface Walked {
+  readonly record: ModelRecord;
+  readonly engine: Engine;
+  readonly post: (route: string, body: object) => Promise<Response>;
+}
 
 /** An API on one node whose model is on another. */
-async function withModel(t: Test, template: string, use: (post: Post) => Promise<void>) {
+async function withModel(t: Test, template: string, use: (walked: Walked) => Promise<void>) {
   const folder = tempFolder(t);
   const file = path.join(folder, "model.gguf");
   writeFileSync(file, demoModelWith(template));
@@ -78,17 +86,32 @@ async function withModel(t: Test, template: string, use: (post: Post) => Promise
     yield* remote.generate(request, { signal });
   };
   const app = createApp(cluster, () => false);
-  await use(async (route, body) => {
+  const post = async (route: string, body: object): Promise<Response> => {
     const options = { temperature: 0 };
     const text = JSON.stringify({ model: "tooly", options, ...body });
     return await app.request(route, { method: "POST", body: text });
-  });
+  };
+  await use({ record, engine: remote, post });
+}
+
+/** What an answer says that one node begins, for so many tokens, and another one ends. */
+async function saidInTwo(tested: Walked, request: Partial<GenerateRequest>, tokens: number) {
+  const { engine, record } = tested;
+  const model = record.manifest;
+  const begun = await collect({ engine, model }, { ...request, maxTokens: tokens });
+  const resume = { text: begun.text, tokens };
+  const rest = await collect({ engine, model }, { ...request, resume });
+  const reader = new OutputReader({ input: request.input ?? user("") }, seededRandom(1));
+  const events = [...begun.events.filter(({ type }) => type !== "end"), ...rest.events];
+  return said(events.flatMap((event) => reader.read(event)?.parts ?? []));
 }
 
 t.test("tools and thinking, from the template to the client", async (t) => {
-  await withModel(t, TEMPLATE, async (post) => {
+  await withModel(t, TEMPLATE, async (walked) => {
+    const { post, record } = walked;
     const messages = [{ role: "user", content: SKY }];
     const asked = { messages, tools: [TOOL], think: false };
+    t.same(record.capabilities, ["completion", "tools", "thinking"], "as the template tells");
 
     await t.test("the template shows the model its tools, calls and answers", async (t) => {
       const response = await post("/api/chat", {
@@ -127,10 +150,23 @@ t.test("tools and thinking, from the template to the client", async (t) => {
       ]);
     });
 
+    await t.test("a call that breaks off goes on on another node, from any token", async (t) => {
+      const call = { name: "get_weather", arguments: { city: "Oslo" } };
+      const input = { kind: "messages", ...asked } as const;
+      const request = { input, format: CALL_SCHEMA };
+      const { events } = await collect({ ...walked, model: record.manifest }, request);
+      const { tokens } = ending(events);
+      t.ok(tokens > 10, `${tokens} tokens`);
+      for (let count = 1; count < tokens; count++) {
+        const { thinking, content, calls } = await saidInTwo(walked, request, count);
+        t.match({ thinking, content, calls }, { thinking: "", content: "", calls: [call] });
+      }
+    });
+
     await t.test("an answer with tools at hand is content", async (t) => {
-      const lines = ndjson(await (await post("/api/chat", { ...asked, tools: [] })).text());
+      const lines = ndjson(await (await post("/api/chat", asked)).text());
       const said = lines.map((line) => (line["message"] as { content: string }).content);
-      t.equal(said.join(""), ANSWER);
+      t.not(said.join(""), "");
       t.ok(lines.length > 3, "as it comes");
       t.notMatch(JSON.stringify(lines), /thinking|tool_calls/);
     });
@@ -166,6 +202,11 @@ t.test("tools and thinking, from the template to the client", async (t) => {
         message: { content: string };
       };
       t.same(JSON.parse(bound.message.content), {});
+      const input = { kind: "messages", messages, think: true } as const;
+      const resume = { text: "hm\n</think>", tokens: 3 };
+      const tested = { ...walked, model: record.manifest };
+      const { text } = await collect(tested, { input, format, resume });
+      t.same(JSON.parse(text), {}, "also where another node has ended the thinking");
     });
   });
 });
