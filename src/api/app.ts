@@ -13,6 +13,7 @@ import { authorizer, type Need, type Refusal } from "./http/authorize.ts";
 import { errorResponse, reportFailure } from "./http/error-response.ts";
 import { corsHeaders, type Gate, gateOf, isAllowedHost, judgeOrigin } from "./http/gate.ts";
 import { HttpError } from "./http/http-error.ts";
+import { recorded } from "./http/recorded.ts";
 import { jsonReply } from "./http/reply.ts";
 import type { ApiEnv } from "./http/request-signal.ts";
 import { chat } from "./ollama/chat.ts";
@@ -38,10 +39,10 @@ export const ROUTES: readonly Route[] = [
   ["GET HEAD", "/api/tags", "models.read", tags],
   ["GET", "/api/ps", "models.read", ps],
   ["POST", "/api/show", "models.read", show],
-  ["POST", "/api/generate", "models.use", generate],
-  ["POST", "/api/chat", "models.use", chat],
-  ["POST", "/api/embed", "models.use", embed],
-  ["POST", "/api/embeddings", "models.use", embeddings],
+  ["POST", "/api/generate", "models.use", recorded("generate", generate)],
+  ["POST", "/api/chat", "models.use", recorded("generate", chat)],
+  ["POST", "/api/embed", "models.use", recorded("embed", embed)],
+  ["POST", "/api/embeddings", "models.use", recorded("embed", embeddings)],
   ["POST", "/v1/chat/completions", "models.use", chatCompletions],
   ["POST", "/v1/completions", "models.use", completions],
   ["POST", "/v1/embeddings", "models.use", openAiEmbeddings],

@@ -1,6 +1,7 @@
 import type { Authority } from "../core/auth.ts";
 import type { Catalog } from "../core/catalog.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Recorder } from "../core/history.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type {
@@ -59,6 +60,8 @@ export interface ApiDeps {
   /** Undefined: whoever reaches the API may do everything. */
   readonly authority: Authority | undefined;
   readonly metrics?: Metrics;
+  /** Of the requests that do not come to the router. */
+  readonly recorder?: Recorder;
 }
 
 /** What a route needs. */

@@ -13,10 +13,11 @@ export interface EndedRequest {
   readonly kind: "generate" | "embed";
   /** Undefined: nobody was asked who they are. */
   readonly userId: string | undefined;
-  readonly model: ManifestDigest;
+  /** Undefined: it did not come to a node, and the name is as the client gave it. */
+  readonly model: ManifestDigest | undefined;
   /** The full reference; undefined: the caller did not say. */
   readonly modelName: string | undefined;
-  /** The texts of the prompt. Their hash and length are kept, they themselves never. */
+  /** The texts of the prompt, if one was run. Their hash and length are kept, they themselves never. */
   readonly prompt: readonly string[];
   /** Characters of the answer. */
   readonly responseLength: number;

@@ -108,7 +108,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
         cacheReadiness(cache),
         ...keysReadiness(authority),
       ],
-      ...{ database: registry, cache: cache.redis, authority },
+      ...{ database: registry, cache: cache.redis, authority, recorder: history },
     }),
   );
   stack.use(

@@ -150,6 +150,27 @@ onEachPostgres((t, server) => {
     );
   });
 
+  t.test("a request that came to no node has a row without a model", async (t) => {
+    const options = await server.database();
+    await using pool = openPool(options);
+    await using registry = new TestDatabase(options);
+    await upsertModel(pool.sql, testModel("m"));
+    const { history, settled } = open(registry);
+    await using _ = history;
+    const failure = { code: "MODEL_UNKNOWN", message: "" };
+    const refused = { model: undefined, prompt: [], nodes: [], attempts: 0, failure };
+    history.record(ended("a", { ...refused, modelName: testModel("m").name }));
+    history.record(ended("b", { ...refused, modelName: `\0${"漢😀".repeat(200)}\ud800` }));
+    history.record(ended("c", { ...refused, modelName: undefined }));
+    await settled("written", 3);
+    const row = { model_id: null, prompt_hash: null, prompt_length: 0, status: "failed" };
+    t.match(await pool.sql`select * from inference_requests order by request_id`, [
+      { ...row, model_name: testModel("m").name, error_message: "MODEL_UNKNOWN" },
+      { ...row, model_name: `${"漢😀".repeat(127)}漢` },
+      { ...row, model_name: "", metadata: { code: "MODEL_UNKNOWN", digest: undefined } },
+    ]);
+  });
+
   t.test("a hostile request is a row too", async (t) => {
     const options = await server.database();
     await using pool = openPool(options);

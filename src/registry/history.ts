@@ -86,7 +86,7 @@ export class History implements Recorder, AsyncDisposable {
   async #take(): Promise<void> {
     let hashedLength = 0;
     for (let request = this.#ended.shift(); request; request = this.#ended.shift()) {
-      const prompt_hash = await promptHash(request.prompt);
+      const prompt_hash = request.prompt.length > 0 ? await promptHash(request.prompt) : null;
       const length = promptLength(request);
       this.#promptsLength -= length;
       this.#keep({ ...requestRow(request), prompt_hash });

@@ -16,7 +16,7 @@ export function requestRow(request: EndedRequest) {
     id: randomUUID(),
     request_id: storable(request.requestId, TEXT_LENGTH_MAX),
     user_id: request.userId ?? null,
-    model_name: storable(request.modelName ?? request.model, TEXT_LENGTH_MAX),
+    model_name: storable(request.modelName ?? request.model ?? "", TEXT_LENGTH_MAX),
     prompt_length: Math.min(promptLength(request), INTEGER_MAX),
     response_length: request.responseLength,
     tokens_processed: request.promptTokens + request.outputTokens,
@@ -29,7 +29,7 @@ export function requestRow(request: EndedRequest) {
       : null,
     metadata: {
       kind: request.kind,
-      digest: request.model,
+      ...(request.model === undefined ? {} : { digest: request.model }),
       attempts: request.attempts,
       prompt_tokens: request.promptTokens,
       output_tokens: request.outputTokens,
@@ -61,7 +61,7 @@ export async function insertRequests(
       prompt_hash text, prompt_length int, response_length int, tokens_processed int, nodes_used jsonb,
       partition_strategy text, execution_time_ms int, status text, error_message text, metadata jsonb,
       created_at timestamptz, completed_at timestamptz)
-      left join models on models.name = model_name
+      left join models on models.name = model_name and r.metadata ? 'digest'
       left join users on users.id = user_id
     on conflict (id) do nothing`;
 }

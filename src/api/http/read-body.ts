@@ -8,9 +8,14 @@ export async function readJson(
   bytesMax: number,
   shape: { readonly name: string; readonly fields: Readonly<Record<string, Shape>> },
 ): Promise<Decoded> {
+  return decodeStruct(await readValue(request, bytesMax), shape);
+}
+
+/** The same before it is decoded. */
+export async function readValue(request: Request, bytesMax: number): Promise<unknown> {
   const text = (await readBytes(request, bytesMax)).toString("utf8");
   if (text === "") throw new HttpError(400, "missing request body");
-  return decodeStruct(parseFirstValue(text), shape);
+  return parseFirstValue(text);
 }
 
 /** The request's body as it was sent; empty when there is none. */

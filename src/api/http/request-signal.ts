@@ -12,6 +12,8 @@ export interface ApiEnv {
     requestId: string;
     /** Who calls; unset where nobody is asked. */
     principal?: Principal;
+    /** What the client calls the model; unset: it did not say, or nobody asked. */
+    modelAsked?: string;
     /** Set once a stream is asked for: Ollama's errors before its first line have another content type. */
     streaming?: true;
   };

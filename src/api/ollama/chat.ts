@@ -2,7 +2,6 @@ import type { Context } from "hono";
 import type { GenerateRequest, Message } from "../../core/inference.ts";
 import type { RouteContext } from "../deps.ts";
 import { HttpError } from "../http/http-error.ts";
-import { readJson } from "../http/read-body.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, askingOf } from "../http/request-signal.ts";
 import { isRecord, mismatch, type Shape } from "../json/decode.ts";
@@ -18,6 +17,7 @@ import {
 } from "./fields.ts";
 import { can, fullNameOf, requireModel, resolveThink } from "./find-model.ts";
 import { parseOptions } from "./options.ts";
+import { readAsk } from "./read-ask.ts";
 import { type Piece, runAnswer } from "./run.ts";
 
 /** Kept as it came: templates show tools to the model word for word. */
@@ -107,7 +107,7 @@ interface Body {
 
 /** POST /api/chat. The checks come in Ollama's order, since clients see the first that fails. */
 export async function chat(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
-  const body: Body = await readJson(c.req.raw, context.options.bodyBytesMax, SHAPE);
+  const body: Body = await readAsk(c, context, SHAPE);
   const logprobs = parseLogprobs(body.logprobs, body.top_logprobs);
   const { model = "", messages = [], tools = [], keep_alive: keepAliveMs } = body;
   if (model === "") throw new HttpError(400, "model is required");

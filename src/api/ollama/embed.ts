@@ -2,7 +2,6 @@ import type { Context } from "hono";
 import type { EmbedRequest } from "../../core/inference.ts";
 import type { RouteContext } from "../deps.ts";
 import { HttpError } from "../http/http-error.ts";
-import { readJson } from "../http/read-body.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, askingOf } from "../http/request-signal.ts";
 import { omitEmpty } from "../json/go-json.ts";
@@ -10,6 +9,7 @@ import { nanoseconds } from "./answer.ts";
 import { KEEP_ALIVE, OBJECT } from "./fields.ts";
 import { requireEmbeddingModel } from "./find-model.ts";
 import { parseOptions } from "./options.ts";
+import { readAsk } from "./read-ask.ts";
 
 const EMBED_SHAPE = {
   name: "EmbedRequest",
@@ -35,7 +35,7 @@ interface EmbedBody {
 /** POST /api/embed: vectors of length 1. */
 export async function embed(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
   const startedMs = context.clock.nowMs();
-  const body: EmbedBody = await readJson(c.req.raw, context.options.bodyBytesMax, EMBED_SHAPE);
+  const body: EmbedBody = await readAsk(c, context, EMBED_SHAPE);
   const inputs = parseInput(body.input);
   const { model = "", dimensions = 0 } = body;
   if (model === "") throw new HttpError(404, "model '' not found");
@@ -68,9 +68,9 @@ const EMBEDDINGS_SHAPE = {
 
 /** POST /api/embeddings, the older one: one prompt, the vector as the model gave it. */
 export async function embeddings(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
-  const body: Omit<EmbedBody, "input"> & { readonly prompt?: string } = await readJson(
-    c.req.raw,
-    context.options.bodyBytesMax,
+  const body: Omit<EmbedBody, "input"> & { readonly prompt?: string } = await readAsk(
+    c,
+    context,
     EMBEDDINGS_SHAPE,
   );
   const { model = "", prompt = "" } = body;

@@ -2,7 +2,6 @@ import type { Context } from "hono";
 import type { GenerateInput, GenerateRequest, Message } from "../../core/inference.ts";
 import type { RouteContext } from "../deps.ts";
 import { HttpError } from "../http/http-error.ts";
-import { readJson } from "../http/read-body.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, askingOf } from "../http/request-signal.ts";
 import { type End, timestamp } from "./answer.ts";
@@ -17,6 +16,7 @@ import {
 } from "./fields.ts";
 import { can, fullNameOf, requireModel, resolveThink } from "./find-model.ts";
 import { parseOptions } from "./options.ts";
+import { readAsk } from "./read-ask.ts";
 import { type Piece, runAnswer } from "./run.ts";
 
 const SHAPE = {
@@ -67,7 +67,7 @@ interface Body {
 
 /** POST /api/generate. The checks come in Ollama's order, since clients see the first that fails. */
 export async function generate(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
-  const body: Body = await readJson(c.req.raw, context.options.bodyBytesMax, SHAPE);
+  const body: Body = await readAsk(c, context, SHAPE);
   const logprobs = parseLogprobs(body.logprobs, body.top_logprobs);
   const { model = "", prompt = "", keep_alive: keepAliveMs } = body;
   if (model === "") throw new HttpError(404, "model '' not found");
