@@ -127,6 +127,8 @@ export interface CatalogReplica {
 
 export interface CatalogRequest {
   readonly requestId: string;
+  /** Null: nobody was asked who they are, or the user is gone. */
+  readonly userId: string | null;
   readonly model: string;
   readonly promptHash: string | null;
   readonly promptLength: number | null;

@@ -28,6 +28,7 @@ export function requests(c: Context<ApiEnv>, context: RouteContext): Promise<Res
 function entry(request: CatalogRequest): Readonly<Record<string, unknown>> {
   return {
     request_id: request.requestId,
+    user_id: request.userId,
     model: shortNameOf(request.model),
     prompt_hash: request.promptHash,
     prompt_length: request.promptLength,

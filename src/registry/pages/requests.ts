@@ -9,6 +9,7 @@ interface Row {
   readonly id: string;
   readonly microseconds: string;
   readonly request_id: string;
+  readonly user_id: string | null;
   readonly model_name: string;
   readonly prompt_hash: string | null;
   readonly prompt_length: number | null;
@@ -35,7 +36,7 @@ export async function requestPage(
   const { model, node, requestId, status, strategy } = filter;
   if (!canMatch([model, node, requestId])) return EMPTY_PAGE;
   const rows = await sql<Row[]>`
-    select id, (extract(epoch from created_at) * 1000000)::bigint::text as microseconds, request_id, model_name, prompt_hash,
+    select id, (extract(epoch from created_at) * 1000000)::bigint::text as microseconds, request_id, user_id, model_name, prompt_hash,
       prompt_length, response_length, tokens_processed, to_json(nodes_used) as nodes_used, partition_strategy,
       execution_time_ms, status, error_message, metadata, created_at, completed_at
     from inference_requests
@@ -61,6 +62,7 @@ export function timeOf(sql: Sql, microseconds = "0") {
 function requestOf(row: Row): CatalogRequest {
   return {
     requestId: row.request_id,
+    userId: row.user_id,
     model: row.model_name,
     promptHash: row.prompt_hash,
     promptLength: row.prompt_length,
