@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { LATENCY_BUCKETS_SECONDS, noMetrics } from "../core/metrics.ts";
+import { anthropicErrorResponse } from "./anthropic/errors.ts";
+import { countTokens, messages } from "./anthropic/messages.ts";
 import { audit } from "./cluster/audit.ts";
 import { models } from "./cluster/models.ts";
 import { nodes } from "./cluster/nodes.ts";
@@ -47,6 +49,8 @@ export const ROUTES: readonly Route[] = [
   ["POST", "/v1/completions", "models.use", completions],
   ["POST", "/v1/embeddings", "models.use", openAiEmbeddings],
   ["POST", "/v1/responses", "models.use", responses],
+  ["POST", "/v1/messages", "models.use", messages],
+  ["POST", "/v1/messages/count_tokens", "models.use", countTokens],
   ["GET", "/v1/models", "models.read", openAiModels],
   ["GET", "/v1/models/:id{.+}", "models.read", openAiModel],
   ["GET", "/api/cluster/nodes", "cluster.read", (_c, context) => nodes(context)],
@@ -88,7 +92,7 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
     if (refused) return refused;
     // Hono answers HEAD wherever there is a GET; Ollama only where the table says so.
     if (c.req.method === "HEAD" && !methodsOf(c.req.path).includes("HEAD")) return notFound(c);
-    if (isDraining() && !WHILE_DRAINING.test(c.req.path)) return refusedReply(c, DRAINING);
+    if (isDraining() && !WHILE_DRAINING.test(c.req.path)) return refusedReply(c, DRAINING, context);
     await next();
     const origin = c.req.header("origin");
     if (origin && judgeOrigin(gate, origin, c.req.header("host") ?? "") === "allowed") {
@@ -100,13 +104,13 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
   for (const [methods, path, need, handler] of ROUTES) {
     app.on(methods.split(" "), path, (c) => {
       const refused = authorize?.(c, need);
-      return refused ? refusedReply(c, refused) : handler(c, context);
+      return refused ? refusedReply(c, refused, context) : handler(c, context);
     });
   }
   app.notFound(notFound);
   app.onError((error, c) => {
     reportFailure(context.log, { requestId: c.get("requestId"), path: c.req.path }, error);
-    return failureResponse(c, error);
+    return failureResponse(c, error, context);
   });
   return app;
 }
@@ -179,8 +183,10 @@ function routesAt(path: string): typeof ROUTES {
 }
 
 /** Each API has its own envelope for what went wrong. */
-function failureResponse(c: Context<ApiEnv>, error: unknown): Response {
-  if (c.req.path.startsWith("/v1/")) return openAiErrorResponse(error);
+function failureResponse(c: Context<ApiEnv>, error: unknown, { random }: RouteContext): Response {
+  const { path } = c.req;
+  if (/^\/v1\/messages(\/|$)/.test(path)) return anthropicErrorResponse(error, random);
+  if (path.startsWith("/v1/")) return openAiErrorResponse(error);
   return c.get("streaming") ? errorResponse(error, "application/json") : errorResponse(error);
 }
 
@@ -193,8 +199,9 @@ const DRAINING = {
 function refusedReply(
   c: Context<ApiEnv>,
   { status, message, headers }: Refusal | typeof DRAINING,
+  context: RouteContext,
 ): Response {
-  const response = failureResponse(c, new HttpError(status, message));
+  const response = failureResponse(c, new HttpError(status, message), context);
   for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
   return response;
 }

@@ -8,7 +8,10 @@ import { type Piece, pieceReader } from "./pieces.ts";
 /** Answers of one request that are made at a time: about what one node does at once. */
 const AT_ONCE_MAX = 8;
 
-type Step = Piece | { readonly type: "routed"; readonly route: Route };
+type Step =
+  | Piece
+  | { readonly type: "routed"; readonly route: Route }
+  | { readonly type: "started"; readonly promptTokens: number };
 
 /** A piece of the answer number `choice`. */
 export interface Chosen {
@@ -19,6 +22,8 @@ export interface Chosen {
 /** Answers the first of whose pieces has come. */
 export interface Answers {
   readonly route: Route | undefined;
+  /** Of the first answer's prompt; undefined of one that was not run. */
+  readonly promptTokens: number | undefined;
   /** Whoever leaves it early stops the engines. Each answer ends with its `end`. */
   readonly pieces: AsyncIterableIterator<Chosen>;
 }
@@ -27,13 +32,15 @@ export interface Answers {
 export async function beginAnswers(sources: readonly Source<Step>[]): Promise<Answers> {
   const all = merged(sources, AT_ONCE_MAX);
   let route: Route | undefined;
+  let promptTokens: number | undefined;
   const next = async (): Promise<IteratorResult<Chosen, undefined>> => {
     for (;;) {
       const { done, value } = await all.next();
       if (done) return { done, value: undefined };
       const { index: choice, value: step } = value;
-      if (step.type !== "routed") return { done: false, value: { choice, piece: step } };
-      route ??= step.route;
+      if (step.type === "routed") route ??= step.route;
+      else if (step.type === "started") promptTokens ??= step.promptTokens;
+      else return { done: false, value: { choice, piece: step } };
     }
   };
   let first: IteratorResult<Chosen, undefined> | undefined = await next();
@@ -50,7 +57,7 @@ export async function beginAnswers(sources: readonly Source<Step>[]): Promise<An
       return { done: true, value: undefined };
     },
   };
-  return { route, pieces };
+  return { route, promptTokens, pieces };
 }
 
 /** An answer that the model makes; `mustCall`: it is the JSON of a call. */
@@ -68,6 +75,7 @@ export function generated(
     const signal = AbortSignal.any([wait.signal, leave]);
     for await (const event of inference.generate(request, { ...wait, signal })) {
       if (event.type === "routed") yield { type: "routed", route: event };
+      if (event.type === "started") yield { type: "started", promptTokens: event.promptTokens };
       yield* read(event);
       if (event.type === "end") return;
     }

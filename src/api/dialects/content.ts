@@ -4,6 +4,11 @@ import { isTooDeep } from "../json/depth.ts";
 import { parseFirstValue } from "../json/scan.ts";
 import { isBase64 } from "../ollama/fields.ts";
 
+/** Texts that stood apart are told apart by the model. */
+export function joinTexts(texts: readonly string[]): string {
+  return texts.join("\n");
+}
+
 const IMAGE_DATA = /^data:(?:image\/(?:jpeg|jpg|png|webp))?;base64,/;
 
 /** The base64 of an image that came as a data URL, bare or as `{url}`; `param` is where it stood. */

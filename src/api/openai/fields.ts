@@ -1,17 +1,10 @@
 import type { GenerateRequest, JsonFormat } from "../../core/inference.ts";
+import { parseStop } from "../dialects/stop-words.ts";
 import { HttpError } from "../http/http-error.ts";
-import { isRecord, mismatch, type Shape } from "../json/decode.ts";
-import { goTypeOf } from "../json/go-type.ts";
+import { isRecord } from "../json/decode.ts";
+import { NUMBER } from "../json/number.ts";
 
 /** What chat and plain completions have in common. */
-
-export const NUMBER: Shape = {
-  type: "float64",
-  custom: (value, path) => {
-    if (typeof value === "number" && Number.isFinite(value)) return value;
-    throw mismatch(value, path, "float64");
-  },
-};
 
 export const COMMON_FIELDS = {
   model: "string",
@@ -64,24 +57,6 @@ export function parseSampling(
     ...(body.max_tokens === undefined ? {} : { maxTokens: body.max_tokens }),
     ...(body._debug_render_only ? { renderOnly: true } : {}),
   };
-}
-
-/** More than one comparison a token and word can bear; OpenAI takes 4. */
-const STOP_WORDS_MAX = 256;
-
-/** One word or a list of them; undefined leaves the model's own. */
-export function parseStop(stop: unknown): readonly string[] | undefined {
-  if (stop === undefined || stop === null) return undefined;
-  const words: readonly unknown[] = Array.isArray(stop) ? stop : [stop];
-  if (words.length > STOP_WORDS_MAX) {
-    const message = `'stop' may hold ${STOP_WORDS_MAX} words at most`;
-    throw new HttpError(400, message, { param: "stop" });
-  }
-  return words.map((word) => {
-    if (typeof word === "string") return word;
-    const message = `invalid type for 'stop' field: ${goTypeOf(word)}`;
-    throw new HttpError(400, message, { param: "stop" });
-  });
 }
 
 /** OpenAI's own limit. */

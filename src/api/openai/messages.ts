@@ -1,5 +1,5 @@
 import type { Message, ToolCall } from "../../core/inference.ts";
-import { parseArguments, parseImage } from "../dialects/content.ts";
+import { joinTexts, parseArguments, parseImage } from "../dialects/content.ts";
 import { HttpError } from "../http/http-error.ts";
 import { isRecord } from "../json/decode.ts";
 import { goTypeOf } from "../json/go-type.ts";
@@ -91,7 +91,7 @@ function parseContent(content: unknown, hasCalls: boolean): Content {
     else if (part["type"] === "input_audio") images.push(parseAudio(part["input_audio"]));
     else throw refusal("invalid message format");
   }
-  return { text: texts.join("\n"), images };
+  return { text: joinTexts(texts), images };
 }
 
 /** Sound travels where images do, as in Ollama. */

@@ -1,5 +1,5 @@
 import type { Message, ToolCall } from "../../core/inference.ts";
-import { parseArguments, parseImage } from "../dialects/content.ts";
+import { joinTexts, parseArguments, parseImage } from "../dialects/content.ts";
 import { HttpError } from "../http/http-error.ts";
 import { isRecord } from "../json/decode.ts";
 
@@ -110,7 +110,7 @@ function parseContent(content: unknown): Content {
     else if (type === "input_file") throw refusal("file inputs are not currently supported");
     else throw refusal(`unknown content type: ${type}`);
   }
-  return { content: texts.join("\n"), ...(images.length > 0 ? { images } : {}) };
+  return { content: joinTexts(texts), ...(images.length > 0 ? { images } : {}) };
 }
 
 /** A field that is left out is the empty text, as Go has it. */

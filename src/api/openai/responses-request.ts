@@ -1,8 +1,9 @@
 import type { Conversation } from "../dialects/chat-model.ts";
 import { chooseTools, parseToolChoice } from "../dialects/tool-choice.ts";
 import type { Decoded } from "../json/decode.ts";
+import { NUMBER } from "../json/number.ts";
 import { OBJECT } from "../ollama/fields.ts";
-import { NUMBER, parseEffort, parseResponseFormat } from "./fields.ts";
+import { parseEffort, parseResponseFormat } from "./fields.ts";
 import { parseInput } from "./responses-input.ts";
 import { chatTools } from "./responses-tools.ts";
 

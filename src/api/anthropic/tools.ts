@@ -1,0 +1,25 @@
+import type { ToolChoice } from "../dialects/tool-choice.ts";
+import { HttpError } from "../http/http-error.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Tools as models' templates know them. Those that Anthropic's own servers would run have a type of their own. */
+export function chatTools(tools: readonly Fields[]): readonly Fields[] {
+  return tools.map(({ type = "custom", name, description, input_schema: parameters = {} }) => {
+    if (type !== "custom") {
+      throw new HttpError(400, `tools of type ${JSON.stringify(type)} are not supported`);
+    }
+    if (typeof name !== "string" || name === "")
+      throw new HttpError(400, "a tool must have a name");
+    return { type: "function", function: { name, description, parameters } };
+  });
+}
+
+export function parseToolChoice(choice: Fields | undefined): ToolChoice {
+  if (choice === undefined) return "auto";
+  const { type, name } = choice;
+  if (type === "auto" || type === "none") return type;
+  if (type === "any") return "required";
+  if (type === "tool" && typeof name === "string") return { name };
+  throw new HttpError(400, `tool_choice must be of type "auto", "any", "tool" or "none"`);
+}
