@@ -25,6 +25,7 @@ import { apiOptions, engineOptions, meshOptions, metricsOptions } from "./compon
 import type { Config } from "./config/config.ts";
 import { takeDataDir } from "./data-dir.ts";
 import type { NodeDeps } from "./deps.ts";
+import { followModelChanges, type ModelChanges } from "./follow-model-changes.ts";
 import { leaderDuty } from "./leader-duty.ts";
 import { cacheReadiness, openCache } from "./open-cache.ts";
 import { keysReadiness, openKeys } from "./open-keys.ts";
@@ -134,7 +135,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
 async function keepRecords(
   parts: {
     readonly registry: Registry;
-    readonly cache: Cache;
+    readonly cache: Cache & { readonly redis: unknown };
     readonly mesh: Mesh;
     readonly self: string;
     readonly duty: ReturnType<typeof leaderDuty>;
@@ -153,8 +154,14 @@ async function keepRecords(
       onModelsWritten: () => void modelsChanged(cache),
     }),
   );
+  // Without Redis nothing is kept for longer than a second anyway.
+  if (cache.redis) stack.use(followModelChanges(changesOf(registry), cache, deps));
   stack.use(Leader.open({ ...deps, registry, view, duty }));
   return sync;
+}
+
+function changesOf(registry: Registry): ModelChanges {
+  return { ready: () => registry.ready(), recent: (o) => registry.recentModelChanges(o) };
 }
 
 /** A node that has found its cluster serves it without the registry, so a balancer shall go on sending it requests. */

@@ -10,6 +10,7 @@ import { connect, disconnect, type Sql } from "./connect.ts";
 import { isAway, RegistryError, toRegistryError } from "./errors.ts";
 import { Leases } from "./leases.ts";
 import { checkSchema, migrate } from "./migrate.ts";
+import { recentModelChanges } from "./model-changes.ts";
 import { livePeers, type PeerAddress } from "./nodes.ts";
 import type { RegistryOptions } from "./options.ts";
 import { type Database, Pool } from "./pool.ts";
@@ -91,6 +92,10 @@ export class Registry implements Database, AsyncDisposable {
 
   async deniedNodes(o: Waiting): Promise<readonly string[]> {
     return await this.run("denied_nodes", deniedNodes, o);
+  }
+
+  async recentModelChanges(o: Waiting): Promise<readonly string[]> {
+    return await this.run("model_changes", recentModelChanges, o);
   }
 
   /** Where the mesh looks for peers. */

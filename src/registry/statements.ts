@@ -11,6 +11,7 @@ export type StatementName =
   | "lease_acquire"
   | "lease_renew"
   | "lease_release"
+  | "model_changes"
   | "models_page"
   | "nodes_page"
   | "replicas_page"
