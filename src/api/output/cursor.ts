@@ -52,11 +52,6 @@ export class Cursor {
     if (text !== "") yield { type, text };
   }
 
-  /** True when nothing more will come. */
-  *atEnd(): Parse<boolean> {
-    return this.#next === "" && !(yield* this.#more());
-  }
-
   /**
    * Gives out text up to the first of the marks, and holds that, with the spaces before it if they count as a part of it;
    * undefined when the text ends without one.
@@ -111,13 +106,18 @@ export class Cursor {
   }
 
   /** Holds what comes before the word, and the word; undefined when it does not come soon enough. */
-  *before(word: string, charsMax: number): Parse<string | undefined> {
+  *before(word: string, charsMax = HELD_CHARS_MAX): Parse<string | undefined> {
+    const before = this.#held.length;
+    let left = Math.min(charsMax, this.#room);
     for (;;) {
       const at = this.#next.indexOf(word);
-      if (at > charsMax || (at < 0 && this.#next.length > charsMax + word.length)) return undefined;
+      const sure = at < 0 ? this.#next.length - heldLength(this.#next, [word]) : at;
+      this.#look(Math.min(sure, left));
+      if (sure > left) return undefined;
+      left -= sure;
       if (at >= 0) {
-        const text = this.#next.slice(0, at);
-        this.#look(at + word.length);
+        const text = this.#held.slice(before);
+        this.#look(word.length);
         return text;
       }
       if (!(yield* this.#more())) return undefined;

@@ -1,6 +1,8 @@
 import type { CallFormat } from "../../core/output-format.ts";
 import { callOf, namedCall } from "./call-of.ts";
 import type { Cursor, Parse } from "./cursor.ts";
+import { functionCall, keyedCall } from "./tagged-calls.ts";
+import type { Tools } from "./tools.ts";
 
 /**
  * How a family of models writes calls into its text. `calls` begins with the mark held, gives the calls out as they become
@@ -8,31 +10,40 @@ import type { Cursor, Parse } from "./cursor.ts";
  */
 export interface CallFamily {
   readonly marks: readonly string[];
-  readonly calls: (cursor: Cursor, mark: string) => Parse<boolean>;
+  readonly calls: (cursor: Cursor, tools: Tools, mark: string) => Parse<boolean>;
   /** Calls that begin the answer without a mark. */
-  readonly bare?: (cursor: Cursor, tools: ReadonlySet<string>) => Parse<boolean>;
+  readonly bare?: (cursor: Cursor, tools: Tools) => Parse<boolean>;
 }
 
 const NAME = /^[\w.:-]+/;
 
-/** `<tool_call>{"name": …, "arguments": {…}}</tool_call>`: Hermes 2 and 3, Qwen 2.5 and 3, and those trained like them. */
+/**
+ * `<tool_call>{"name": …, "arguments": {…}}</tool_call>`: Hermes 2 and 3, Qwen 2.5 and 3, and those trained like them. Some
+ * write tags inside in place of JSON.
+ */
 const hermes: CallFamily = {
   marks: ["<tool_call>"],
-  *calls(cursor) {
-    const close = "</tool_call>";
+  *calls(cursor, tools) {
     for (let count = 0; ; count++) {
       yield* cursor.spaces();
-      if (count > 0 && (yield* cursor.word(close))) {
+      if (count > 0 && (yield* cursor.word("</tool_call>"))) {
         cursor.drop();
         return true;
       }
-      const call = callOf(yield* cursor.json());
-      if (!call) return count > 0;
-      cursor.drop();
-      yield { type: "call", call };
+      if (!(yield* hermesCall(cursor, tools))) return count > 0;
     }
   },
 };
+
+function* hermesCall(cursor: Cursor, tools: Tools): Parse<boolean> {
+  if (yield* cursor.word("<function=")) return yield* functionCall(cursor, tools);
+  if (!(yield* cursor.comes(["{"]))) return yield* keyedCall(cursor, tools);
+  const call = callOf(yield* cursor.json());
+  if (!call) return false;
+  cursor.drop();
+  yield { type: "call", call };
+  return true;
+}
 
 /** What a call's JSON may begin with: everything else is an answer in JSON. */
 const LLAMA_KEYS = ['"name"', '"parameters"', '"arguments"', '"type"', '"function"', '"id"'];
@@ -53,7 +64,7 @@ const llama: CallFamily = {
   },
 };
 
-function* llamaCalls(cursor: Cursor, tools: ReadonlySet<string> | undefined): Parse<boolean> {
+function* llamaCalls(cursor: Cursor, tools: Tools | undefined): Parse<boolean> {
   for (let count = 0; ; count++) {
     if (!(yield* llamaBegins(cursor))) return count > 0;
     const call = callOf(yield* cursor.json());
@@ -128,7 +139,7 @@ const DEEPSEEK = {
  */
 const deepseek: CallFamily = {
   marks: [...DEEPSEEK.callsBegin, ...DEEPSEEK.callBegin],
-  *calls(cursor, mark) {
+  *calls(cursor, _tools, mark) {
     const begun = DEEPSEEK.callBegin.includes(mark);
     for (let count = 0; ; count++) {
       yield* cursor.spaces();

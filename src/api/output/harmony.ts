@@ -1,5 +1,6 @@
 import { namedCall } from "./call-of.ts";
 import type { Cursor, Parse } from "./cursor.ts";
+import type { Tools } from "./tools.ts";
 
 /**
  * OpenAI's format of gpt-oss (https://cookbook.openai.com/articles/openai-harmony): an answer is messages, each with a header
@@ -12,7 +13,7 @@ const ENDS = ["<|end|>", "<|call|>", "<|return|>"];
 const MARKS = [...BEGINS, ...ENDS];
 const HEADER_CHARS_MAX = 512;
 
-export function* parseHarmony(cursor: Cursor, tools: ReadonlySet<string>): Parse<void> {
+export function* parseHarmony(cursor: Cursor, tools: Tools): Parse<void> {
   // The prompt ends within a header, so the answer may go on with it.
   yield* cursor.spaces();
   let mark = (yield* cursor.word("to=")) ? "to=" : undefined;
@@ -29,11 +30,7 @@ export function* parseHarmony(cursor: Cursor, tools: ReadonlySet<string>): Parse
 }
 
 /** From the mark that its header begins with; returns the one that comes after it. */
-function* message(
-  cursor: Cursor,
-  begin: string,
-  tools: ReadonlySet<string>,
-): Parse<string | undefined> {
+function* message(cursor: Cursor, begin: string, tools: Tools): Parse<string | undefined> {
   const rest = begin === MESSAGE ? "" : yield* cursor.before(MESSAGE, HEADER_CHARS_MAX);
   const header = begin + (rest ?? "");
   const name = calledName(/\bto=([^\s<]+)/.exec(header)?.[1], tools);
@@ -59,7 +56,7 @@ function* call(cursor: Cursor, name: string): Parse<boolean> {
 }
 
 /** The tool that a message is for; undefined when it is for somebody else. */
-function calledName(recipient: string | undefined, tools: ReadonlySet<string>): string | undefined {
+function calledName(recipient: string | undefined, tools: Tools): string | undefined {
   if (recipient === undefined) return undefined;
   if (recipient.startsWith("functions.")) return recipient.slice("functions.".length);
   return tools.has(recipient) ? recipient : undefined;

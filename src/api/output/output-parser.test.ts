@@ -5,8 +5,15 @@ import type { CallFormat, OutputFormat } from "../../core/output-format.ts";
 import { HELD_CHARS_MAX } from "./cursor.ts";
 import { OutputParser } from "./output-parser.ts";
 import type { OutputPart } from "./output-part.ts";
+import { toolsOf } from "./tools.ts";
 
-const TOOLS = ["get_weather", "add"];
+/** Of a, the type says what a plain text becomes; of the others, nothing does. */
+const TOOLS = toolsOf(
+  ["get_weather", "add"].map((name) => ({
+    type: "function",
+    function: { name, parameters: { properties: { a: { type: ["number", "array"] } } } },
+  })),
+);
 const THINK = { open: "<think>", close: "</think>" };
 
 /** Neighbouring texts put together, so that where they were cut does not show. */
@@ -65,6 +72,8 @@ const scraps = fc.constantFrom(
   ],
   ...["<|message|>", "<|end|>", "<|call|>", "analysis", "final", "commentary to=functions.add "],
   ...['{"name": "add", "arguments": {"a": 1}}', '{"name": "add", "parameters": {}}', '{"a": "}"}'],
+  ...["<function=add>", "<parameter=a>", "</parameter>", "</function>", "<arg_key>", "</arg_key>"],
+  ...["<arg_value>", "</arg_value>"],
   ...["[", "]", ",", ";", "{", "}", '"', "\\", "add", "get_weather", " ", "\n", "<", "🦙", "ß"],
 );
 const mixed = fc

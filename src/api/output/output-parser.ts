@@ -3,6 +3,7 @@ import { Cursor, type Parse } from "./cursor.ts";
 import { CALL_FAMILIES, type CallFamily } from "./families.ts";
 import { parseHarmony } from "./harmony.ts";
 import type { OutputPart } from "./output-part.ts";
+import type { Tools } from "./tools.ts";
 
 /**
  * Takes the raw text of one answer apart, in pieces of any size, into what is thought, what is said and which tools are
@@ -12,9 +13,9 @@ export class OutputParser {
   readonly #cursor = new Cursor();
   readonly #steps: Parse<void>;
 
-  /** Calls are looked for when tools were given; their names tell calls from answers where the format does not. */
-  constructor(format: OutputFormat, tools: readonly string[]) {
-    this.#steps = parse(this.#cursor, format, new Set(tools));
+  /** Calls are looked for when there are tools; their names tell calls from answers where the format does not. */
+  constructor(format: OutputFormat, tools: Tools) {
+    this.#steps = parse(this.#cursor, format, tools);
   }
 
   push(text: string): readonly OutputPart[] {
@@ -39,17 +40,17 @@ export class OutputParser {
   }
 }
 
-function* parse(cursor: Cursor, format: OutputFormat, tools: ReadonlySet<string>): Parse<void> {
+function* parse(cursor: Cursor, format: OutputFormat, tools: Tools): Parse<void> {
   if (format.calls === "harmony") return yield* parseHarmony(cursor, tools);
   const family = tools.size === 0 ? undefined : familyOf(format);
   const { thinking, beginsThinking = false } = format;
-  if (thinking) yield* thought(cursor, thinking, beginsThinking, family);
+  if (thinking) yield* thought(cursor, { marks: thinking, begun: beginsThinking }, family, tools);
   const marks = family?.marks ?? [];
-  if (family?.bare) yield* givenOut(cursor, family.bare(cursor, tools), marks);
+  if (family?.bare) yield* givenOut(cursor, family.bare(cursor, tools));
   for (;;) {
     const mark = yield* cursor.textUntil(marks, "content", { withSpaces: marks.length > 0 });
     if (mark === undefined || !family) return;
-    yield* givenOut(cursor, family.calls(cursor, mark), marks);
+    yield* givenOut(cursor, family.calls(cursor, tools, mark));
   }
 }
 
@@ -58,14 +59,11 @@ function familyOf(format: OutputFormat): CallFamily | undefined {
   return known && CALL_FAMILIES[known];
 }
 
-/** Reads calls; what was none is content, but for the spaces between calls and after the last one. */
-function* givenOut(cursor: Cursor, calls: Parse<boolean>, marks: readonly string[]): Parse<void> {
+/** Reads calls; what was none is content, but for the spaces after a call, which belong to it. */
+function* givenOut(cursor: Cursor, calls: Parse<boolean>): Parse<void> {
   if (yield* calls) {
-    const { length } = cursor.held;
     yield* cursor.spaces();
-    const goesOn = !(yield* cursor.atEnd()) && !(yield* cursor.comes(marks));
-    if (goesOn) cursor.back(length);
-    else if (cursor.held.trim() === "") cursor.drop();
+    if (cursor.held.trim() === "") cursor.drop();
   }
   yield* cursor.give("content");
 }
@@ -73,9 +71,9 @@ function* givenOut(cursor: Cursor, calls: Parse<boolean>, marks: readonly string
 /** A block of thinking, which stands before everything else. The spaces around its marks belong to them. */
 function* thought(
   cursor: Cursor,
-  { open, close }: ThinkingMarks,
-  begun: boolean,
+  { marks: { open, close }, begun }: { readonly marks: ThinkingMarks; readonly begun: boolean },
   family: CallFamily | undefined,
+  tools: Tools,
 ): Parse<void> {
   yield* cursor.spaces();
   // Some models open the block that their prompt has opened once more.
@@ -88,14 +86,14 @@ function* thought(
     if (mark === undefined) return;
     if (mark === close) break;
     // Models forget to end the block before they call; but they also think about how to call.
-    if (family && (yield* family.calls(cursor, mark))) {
+    if (family && (yield* family.calls(cursor, tools, mark))) {
       if (cursor.held.trim() !== "") yield* cursor.give("content");
+      yield* cursor.spaces();
+      yield* cursor.word(close);
       break;
     }
     yield* cursor.give("thinking");
   }
-  yield* cursor.spaces();
-  yield* cursor.word(close);
   cursor.drop();
   yield* cursor.spaces();
   cursor.drop();

@@ -1,8 +1,8 @@
 import type { GenerateRequest, Logprob, RoutedEvent } from "../../core/inference.ts";
 import type { Random } from "../../core/random.ts";
-import { isRecord } from "../json/decode.ts";
 import { OutputParser } from "./output-parser.ts";
 import type { OutputPart } from "./output-part.ts";
+import { type Tools, toolsOf } from "./tools.ts";
 
 /** What came to an answer, in its order. */
 export interface Output {
@@ -19,13 +19,13 @@ const ID_LENGTH = 8;
  * goes on when another node does. Every call has an id.
  */
 export class OutputReader {
-  readonly #tools: readonly string[];
+  readonly #tools: Tools;
   readonly #random: Random;
   #parser: OutputParser | undefined;
   #logprobs: Logprob[] = [];
 
   constructor({ input }: Pick<GenerateRequest, "input">, random: Random) {
-    this.#tools = input.kind === "messages" ? toolNames(input.tools ?? []) : [];
+    this.#tools = input.kind === "messages" ? toolsOf(input.tools ?? []) : toolsOf([]);
     this.#random = random;
   }
 
@@ -55,12 +55,4 @@ export class OutputReader {
     }
     return id;
   }
-}
-
-function toolNames(tools: readonly unknown[]): string[] {
-  return tools.flatMap((tool) => {
-    const definition = isRecord(tool) ? tool["function"] : undefined;
-    const name = isRecord(definition) ? definition["name"] : undefined;
-    return typeof name === "string" && name !== "" ? [name] : [];
-  });
 }

@@ -1,0 +1,58 @@
+import type { Cursor, Parse } from "./cursor.ts";
+import { argumentOf, type Tools } from "./tools.ts";
+
+/** Names are no longer; what is, is something else. */
+const NAME_CHARS_MAX = 256;
+const NAME = /^[\w.:-]+/;
+
+/**
+ * The inside of `<tool_call>` as Qwen 3 Coder and 3.5 write it: `<function=name><parameter=key>value</parameter>…</function>`.
+ * A value has a line of its own, and is text as it stands. Begins with the first mark held.
+ */
+export function* functionCall(cursor: Cursor, tools: Tools): Parse<boolean> {
+  const name = yield* cursor.before(">", NAME_CHARS_MAX);
+  if (!name) return false;
+  const values: Record<string, unknown> = {};
+  for (;;) {
+    yield* cursor.spaces();
+    const next = yield* cursor.oneOf(["<parameter=", "</function>"]);
+    if (next === "</function>") break;
+    const key = next && (yield* cursor.before(">", NAME_CHARS_MAX));
+    const value = key && (yield* cursor.before("</parameter>"));
+    if (!key || value === undefined) return false;
+    const text = value.replace(/^\n/, "").replace(/\n$/, "");
+    define(values, key, argumentOf(text, tools.get(name)?.[key]));
+  }
+  cursor.drop();
+  yield { type: "call", call: { name, arguments: values } };
+  return true;
+}
+
+/** As GLM 4.5 and later write it: a name, then `<arg_key>key</arg_key><arg_value>value</arg_value>` for each argument. */
+export function* keyedCall(cursor: Cursor, tools: Tools): Parse<boolean> {
+  const name = yield* cursor.run(NAME);
+  const schemas = tools.get(name);
+  if (!schemas) return false;
+  const values: Record<string, unknown> = {};
+  for (;;) {
+    yield* cursor.spaces();
+    if (!(yield* cursor.word("<arg_key>"))) break;
+    const key = yield* cursor.before("</arg_key>", NAME_CHARS_MAX);
+    yield* cursor.spaces();
+    const begins = key !== undefined && (yield* cursor.word("<arg_value>"));
+    const value = begins ? yield* cursor.before("</arg_value>") : undefined;
+    if (key === undefined || value === undefined) return false;
+    define(values, key, argumentOf(value, schemas[key]));
+  }
+  if (!(yield* cursor.comes(["</tool_call>"]))) return false;
+  cursor.drop();
+  yield { type: "call", call: { name, arguments: values } };
+  return true;
+}
+
+/** As JSON.parse does it: a key may be any text, "__proto__" too. */
+function define(values: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(values, key, {
+    ...{ value, enumerable: true, writable: true, configurable: true },
+  });
+}
