@@ -131,3 +131,16 @@ t.test("what browsers are told", async (t) => {
   t.equal(refused.status, 400);
   t.equal(told(refused, "allow-origin"), origin, "pages can read errors, too");
 });
+
+t.test("a page may send what the clients of every API send", async (t) => {
+  const app = createApp(fakeCluster(), () => false);
+  const response = await app.request("/v1/messages", {
+    method: "OPTIONS",
+    headers: { Origin: "http://localhost:3000" },
+  });
+  t.equal(response.status, 204);
+  const allowed = response.headers.get("access-control-allow-headers")?.split(",") ?? [];
+  for (const name of ["Authorization", "x-api-key", "anthropic-version", "x-stainless-lang"]) {
+    t.ok(allowed.includes(name), name);
+  }
+});

@@ -15,7 +15,8 @@ const LOCAL_SCHEMES = ["app", "file", "tauri", "vscode-webview", "vscode-file"];
 const LOCAL_SUFFIXES = [".localhost", ".local", ".internal"];
 const ALLOWED_HEADERS = [
   ...["Authorization", "Content-Type", "User-Agent", "Accept", "X-Requested-With", "OpenAI-Beta"],
-  "x-api-key",
+  ...["x-api-key", "anthropic-version", "anthropic-beta"],
+  "anthropic-dangerous-direct-browser-access",
   ...[
     "arch",
     "async",

@@ -176,6 +176,8 @@ t.test("refusals, in OpenAI's envelope", async (t) => {
     [{ messages: {} }, 400, field("object", of("messages"), "[]openai.Message")],
     [{ messages: ["hi"] }, 400, field("string", of("messages"), "openai.Message")],
     [{ max_tokens: "5" }, 400, field("string", of("max_tokens"), "int")],
+    [{ seed: 1.5 }, 400, field("number", of("seed"), "int")],
+    [{ seed: 1e300 }, 400, field("number", of("seed"), "int")],
     [{ max_tokens: 1e300 }, 400, field("number 1e+300", of("max_tokens"), "int")],
     [{ temperature: "hot" }, 400, field("string", of("temperature"), "float64")],
     ['{"temperature":1e999}', 400, field("number", of("temperature"), "float64")],
@@ -207,6 +209,7 @@ t.test("what the engine is asked", async (t) => {
         },
       },
     ],
+    [{ seed: 2 ** 63 }, { runner: {}, sampling: { ...plain, seed: 1_024 } }],
     [{ max_tokens: 5 }, { runner: {}, sampling: plain, maxTokens: 5 }],
     [{ max_completion_tokens: 6 }, { runner: {}, sampling: plain, maxTokens: 6 }],
     [

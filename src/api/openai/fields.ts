@@ -1,10 +1,22 @@
 import type { GenerateRequest, JsonFormat } from "../../core/inference.ts";
 import { parseStop } from "../dialects/stop-words.ts";
 import { HttpError } from "../http/http-error.ts";
-import { isRecord } from "../json/decode.ts";
+import { isRecord, mismatch, type Shape } from "../json/decode.ts";
 import { NUMBER } from "../json/number.ts";
 
 /** What chat and plain completions have in common. */
+
+/** Clients choose them from all of 64 bits, which JSON's numbers do not hold: one that is beyond becomes another. */
+const SEED: Shape = {
+  type: "int",
+  custom: (value, path) => {
+    if (Number.isSafeInteger(value)) return value;
+    if (typeof value !== "number" || !Number.isInteger(value) || Math.abs(value) > 2 ** 64) {
+      throw mismatch(value, path, "int");
+    }
+    return value % Number.MAX_SAFE_INTEGER;
+  },
+};
 
 export const COMMON_FIELDS = {
   model: "string",
@@ -12,7 +24,7 @@ export const COMMON_FIELDS = {
   stream_options: { name: "openai.StreamOptions", fields: { include_usage: "bool" } },
   max_tokens: "int",
   n: "int",
-  seed: "int",
+  seed: SEED,
   stop: "any",
   temperature: NUMBER,
   top_p: NUMBER,

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import t from "tap";
 import { fakeCluster, recordOf } from "../../../test/fixtures/fake-cluster.ts";
+import { MESSAGES_SHAPE } from "../anthropic/messages-request.ts";
 import { createApp } from "../app.ts";
-import { CHAT_SHAPE } from "./chat-request.ts";
-import { COMPLETION_SHAPE } from "./completion-request.ts";
-import { RESPONSES_SHAPE } from "./responses-request.ts";
+import { CHAT_SHAPE } from "../openai/chat-request.ts";
+import { COMPLETION_SHAPE } from "../openai/completion-request.ts";
+import { RESPONSES_SHAPE } from "../openai/responses-request.ts";
 
 const CLUSTER = fakeCluster({
   records: [recordOf("registry.ollama.ai/library/llama:latest", ["completion", "embedding"])],
@@ -33,13 +34,29 @@ const GOOD: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     ],
     reasoning: { effort: "none" },
   },
+  "/v1/messages": {
+    model: "llama",
+    max_tokens: 5,
+    system: [{ type: "text", text: "be short" }],
+    messages: [
+      { role: "assistant", content: [{ type: "tool_use", id: "1", name: "f", input: {} }] },
+      { role: "user", content: [{ type: "tool_result", tool_use_id: "1", content: "2" }] },
+    ],
+    stop_sequences: ["a"],
+    thinking: { type: "enabled" },
+  },
   "/v1/embeddings": { model: "llama", input: ["hi"], encoding_format: "base64", dimensions: 2 },
 };
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
   "/v1/chat/completions": Object.keys(CHAT_SHAPE.fields),
   "/v1/completions": Object.keys(COMPLETION_SHAPE.fields),
   "/v1/responses": Object.keys(RESPONSES_SHAPE.fields),
+  "/v1/messages": Object.keys(MESSAGES_SHAPE.fields),
   "/v1/embeddings": ["model", "input", "encoding_format", "dimensions"],
+};
+
+const ENVELOPES: Readonly<Record<string, string>> = {
+  "/v1/messages": "type,message",
 };
 
 /** An answer, or a refusal in the envelope: never a crash. */
@@ -53,7 +70,7 @@ async function isHandled(path: string, body: string): Promise<boolean> {
     typeof error["message"] === "string" &&
     error["message"] !== "" &&
     ["invalid_request_error", "not_found_error"].includes(String(error["type"])) &&
-    Object.keys(error).join() === "message,type,param,code"
+    Object.keys(error).join() === (ENVELOPES[path] ?? "message,type,param,code")
   );
 }
 
