@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { formatTable } from "../src/cli/table.ts";
 import { Compose } from "./try-cluster/compose.ts";
-import { ask, chat, Load, NODES, until } from "./try-cluster/nodes.ts";
+import { ask, callWith, chat, Load, NODES, until } from "./try-cluster/nodes.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -135,7 +135,25 @@ async function query(
   return data.result.map(({ metric, value }) => ({ metric, value: Number(value[1]) }));
 }
 
+/** Nobody gets in before there is a key, and with it each node lets us in. */
+async function makeKey(): Promise<string> {
+  const { status: without } = await ask("node-1", "/api/tags");
+  if (without !== 401) throw new Error(`without a key the answer was ${without}`);
+  const create = ["key", "create", "try", "--role", "admin", "--json"];
+  const made = await compose.quiet("exec", "-T", "node-1", "ollamamax", ...create);
+  callWith((JSON.parse(made) as { key: string }).key);
+  for (const node of THREE) {
+    await until(
+      `${node}'s welcome`,
+      BACK_MS,
+      async () => (await ask(node, "/api/tags")).status === 200,
+    );
+  }
+  return "401 without, 200 with one on each node";
+}
+
 async function tryAll(): Promise<void> {
+  if (!(await step("a key for whoever calls", makeKey))) return;
   await step("the nodes see each other", () => members("node-1", { alive: 3 }));
   await step("a chat through each node", () => chatsThrough(THREE));
   await step("Postgres and Redis answer", async () => {

@@ -15,9 +15,17 @@ export const NODES: Readonly<Record<string, number>> = {
   "node-4": 11464,
 };
 
+let key = "";
+
+/** From now on requests carry this key. */
+export function callWith(newKey: string): void {
+  key = newKey;
+}
+
 export async function ask(node: string, path: string, body?: object): Promise<Answer> {
   const response = await fetch(`http://127.0.0.1:${NODES[node]}${path}`, {
     signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+    ...(key !== "" && { headers: { Authorization: `Bearer ${key}` } }),
     ...(body && { method: "POST", body: JSON.stringify(body) }),
   });
   return {
