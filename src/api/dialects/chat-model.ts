@@ -4,7 +4,6 @@ import type { ReplicaIndex } from "../../core/ports.ts";
 import { HttpError } from "../http/http-error.ts";
 import { can, fullNameOf, requireModel, resolveThink } from "../ollama/find-model.ts";
 import { type ChosenTools, callFormat } from "./tool-choice.ts";
-import { refuseUnserved } from "./unserved.ts";
 
 type Think = (GenerateInput & { readonly kind: "messages" })["think"];
 
@@ -18,6 +17,10 @@ export interface Conversation extends ChosenTools {
   /** The rest, as the engine takes it. */
   readonly asked: Omit<GenerateRequest, "requestId" | "model" | "input" | "runner">;
 }
+
+/** Refused rather than left out of the answer, for as long as no engine here sees or hears. */
+const NO_IMAGES = "images and sound in messages are not supported yet";
+const IN_MESSAGES = { param: "messages" };
 
 /** The checks come in Ollama's order, since clients see the first that fails. */
 export function requireChatModel(
@@ -41,7 +44,8 @@ export function chatRequestOf(
 ): GenerateRequest {
   // A call that must come has no room for thoughts before it.
   const think = resolveThink(record, model, mustCall ? false : wanted);
-  refuseUnserved({ messages });
+  if (messages.some(({ images }) => images?.length))
+    throw new HttpError(400, NO_IMAGES, IN_MESSAGES);
   return {
     requestId,
     model: record.manifest,

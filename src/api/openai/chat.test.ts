@@ -441,8 +441,8 @@ t.test(
     t.match(body, {
       choices: [
         { index: 0, message: { content: `${2 ** 31 - 1}` } },
-        { index: 1, message: { content: "0" } },
-        { index: 2, message: { content: "1" } },
+        { index: 1, message: { content: `${2 ** 31}` } },
+        { index: 2, message: { content: `${2 ** 31 + 1}` } },
       ],
       usage: { prompt_tokens: 5, completion_tokens: 9, total_tokens: 14 },
     });

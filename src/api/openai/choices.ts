@@ -17,7 +17,7 @@ export function choicesOf(
   const first = seed < 0 ? Math.floor(random.next() * SEEDS) : seed;
   return Array.from({ length: count }, (_, choice) => ({
     ...request,
-    sampling: { ...request.sampling, seed: (first + choice) % SEEDS },
+    sampling: { ...request.sampling, seed: (first + choice) % Number.MAX_SAFE_INTEGER },
   }));
 }
 

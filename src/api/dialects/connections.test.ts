@@ -12,6 +12,8 @@ const ROWS: readonly (readonly [path: string, body: object, answers: number])[] 
   ["/v1/messages", { messages: MESSAGES, max_tokens: 5 }, 1],
 ];
 
+const NO_TIME = { promptMs: 0, outputMs: 0 };
+
 t.test("a client that goes stops every engine that answers it, and is no failure", async (t) => {
   for (const [path, body, answers] of ROWS) {
     for (const stream of [true, false]) {
@@ -47,5 +49,31 @@ t.test("a client that goes stops every engine that answers it, and is no failure
       const told = cluster.log.lines.filter(({ level }) => level !== "debug");
       t.strictSame(told, [], `${path}, stream ${stream}`);
     }
+  }
+});
+
+t.test("each event goes out as it comes", async (t) => {
+  for (const [path, body, answers] of ROWS) {
+    const cluster = fakeCluster();
+    await using api = await Api.open(cluster.options, cluster);
+    const next = Promise.withResolvers<void>();
+    cluster.inference.script = async function* () {
+      yield { type: "text", text: "first", tokens: 1 };
+      await next.promise;
+      yield { type: "text", text: "second", tokens: 1 };
+      yield { ...{ type: "end", reason: "stop", promptTokens: 1, tokens: 2 }, ...NO_TIME };
+    };
+    const outgoing = request(`${api.url}${path}`, { method: "POST", agent: false });
+    outgoing.end(JSON.stringify({ model: "llama", stream: true, ...body }));
+    const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+    t.equal(response.headers["content-type"], "text/event-stream", path);
+    t.equal(response.headers["transfer-encoding"], "chunked", path);
+    let text = "";
+    response.setEncoding("utf8");
+    for await (const chunk of response) {
+      text += chunk;
+      if (text.split("first").length > answers) next.resolve();
+    }
+    t.equal(text.split("second").length > answers, true, path);
   }
 });
