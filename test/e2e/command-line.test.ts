@@ -17,6 +17,7 @@ t.test("--version and --help", async (t) => {
     "serve",
     "import",
     "import-leveldb",
+    "key",
     "registry",
     "migrate",
     "config",
