@@ -126,8 +126,8 @@ export interface PeerStream extends AsyncDisposable {
   send(message: Uint8Array, o: Waiting): Promise<void>;
   /** The next message; null when the peer has ended. */
   receive(o: Waiting): Promise<Uint8Array | null>;
-  /** No more messages from this side. */
-  end(o: Waiting): Promise<void>;
+  /** No more messages from this side; `last` is the last one, and goes out together with the end. */
+  end(o: Waiting, last?: Uint8Array): Promise<void>;
 }
 
 /** Owner: mesh. Pooled, limited, checked against the protocol table. Errors: PEER_UNREACHABLE, STREAM_BROKEN. */

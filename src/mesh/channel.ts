@@ -70,12 +70,14 @@ export class Channel {
 
   /** What is written in one turn of the event loop goes out together. */
   write(message: Uint8Array): void {
-    for (const piece of encodeFrame(message)) this.#put(piece);
+    if (this.#outbox.length === 0) afterThisTurn(() => this.#flush());
+    this.#put(encodeFrame(message, { end: false }));
+    if (this.#outboxBytes > JOINED_BYTES_MAX) this.#flush();
   }
 
-  /** Nothing follows that it could go out together with, and the peer waits for it. */
-  writeEnd(): void {
-    this.#put(END_FRAME);
+  /** At once: nothing follows that it could go out together with, and the peer waits for it. */
+  writeEnd(last: Uint8Array | undefined): void {
+    this.#put(last === undefined ? [END_FRAME] : encodeFrame(last, { end: true }));
     this.#flush();
   }
 
@@ -97,17 +99,15 @@ export class Channel {
     this.#outboxBytes = 0;
   }
 
-  #put(piece: Uint8Array): void {
-    if (this.#outbox.length === 0) afterThisTurn(() => this.#flush());
-    this.#outbox.push(piece);
-    this.#outboxBytes += piece.length;
-    if (this.#outboxBytes > JOINED_BYTES_MAX) this.#flush();
+  #put(pieces: readonly Uint8Array[]): void {
+    this.#outbox.push(...pieces);
+    for (const { length } of pieces) this.#outboxBytes += length;
   }
 
   #flush(): void {
     const pieces = this.#outbox;
     if (pieces.length === 0) return;
-    const isJoined = this.#outboxBytes <= JOINED_BYTES_MAX;
+    const isJoined = pieces.length > 1 && this.#outboxBytes <= JOINED_BYTES_MAX;
     this.#outbox = [];
     this.#outboxBytes = 0;
     if (this.#failure) return;

@@ -65,22 +65,17 @@ export class Exchange implements PeerStream {
   }
 
   async send(message: Uint8Array, { signal }: Waiting): Promise<void> {
-    if (message.length > this.#options.messageBytesMax) {
-      throw new InferenceError(
-        "INVALID_REQUEST",
-        `a message of ${message.length} bytes is over the limit of ${this.#options.messageBytesMax} for ${this.#options.protocol}`,
-      );
-    }
-    this.#mayWrite(signal);
+    this.#mayWrite(message, signal);
     this.#write(() => this.#channel.write(message));
     if (!this.#channel.writable) await this.#until(() => this.#channel.writable, signal);
   }
 
-  async end({ signal }: Waiting): Promise<void> {
-    if (this.#ended) return;
-    this.#mayWrite(signal);
-    this.#write(() => this.#channel.writeEnd());
+  async end({ signal }: Waiting, last?: Uint8Array): Promise<void> {
+    if (this.#ended && last === undefined) return;
+    this.#mayWrite(last, signal);
+    this.#write(() => this.#channel.writeEnd(last));
     this.#ended = true;
+    if (last && !this.#channel.writable) await this.#until(() => this.#channel.writable, signal);
   }
 
   async receive({ signal }: Waiting): Promise<Uint8Array | null> {
@@ -132,7 +127,14 @@ export class Exchange implements PeerStream {
     return new InferenceError("STREAM_BROKEN", `the stream to ${this.peer} broke`, { cause });
   }
 
-  #mayWrite(signal: AbortSignal): void {
+  #mayWrite(message: Uint8Array | undefined, signal: AbortSignal): void {
+    const { messageBytesMax, protocol } = this.#options;
+    if (message && message.length > messageBytesMax) {
+      throw new InferenceError(
+        "INVALID_REQUEST",
+        `a message of ${message.length} bytes is over the limit of ${messageBytesMax} for ${protocol}`,
+      );
+    }
     signal.throwIfAborted();
     if (this.#ended) throw new Error("this side of the exchange has ended");
     const reason = this.#over ?? this.#broken();

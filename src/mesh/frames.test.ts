@@ -11,7 +11,11 @@ t.test("what is written comes out, however the bytes are cut", async (t) => {
       fc.array(fc.integer({ min: 1, max: 30_000 }), { minLength: 1 }),
       (frames, cuts) => {
         const bytes = Buffer.concat(
-          frames.flatMap((frame) => (frame === END ? [END_FRAME] : encodeFrame(frame))),
+          frames.flatMap((frame, index) => {
+            if (frame !== END) return encodeFrame(frame, { end: frames[index + 1] === END });
+            const wasJoined = index > 0 && frames[index - 1] !== END;
+            return wasJoined ? [] : [END_FRAME];
+          }),
         );
         const reader = new FrameReader(100_000);
         const read: Frame[] = [];
@@ -31,6 +35,6 @@ t.test("what is written comes out, however the bytes are cut", async (t) => {
 });
 
 t.test("a message over the limit is refused by its header", async (t) => {
-  const [header] = encodeFrame(new Uint8Array(50_000));
+  const [header] = encodeFrame(new Uint8Array(50_000), { end: false });
   t.throws(() => new FrameReader(49_999).push(header ?? new Uint8Array(), () => {}), RangeError);
 });

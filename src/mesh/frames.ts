@@ -13,15 +13,20 @@ const JOINED_BYTES_MAX = 32 * 1_024;
 export const END_FRAME: Uint8Array = Uint8Array.of(0xff, 0xff, 0xff, 0xff);
 
 /** The pieces to write, in order. */
-export function encodeFrame(message: Uint8Array): readonly Uint8Array[] {
-  if (message.length > JOINED_BYTES_MAX) {
+export function encodeFrame(
+  message: Uint8Array,
+  { end }: { readonly end: boolean },
+): readonly Uint8Array[] {
+  const { length } = message;
+  if (length > JOINED_BYTES_MAX) {
     const header = Buffer.allocUnsafe(HEADER_BYTES);
-    header.writeUInt32BE(message.length);
-    return [header, message];
+    header.writeUInt32BE(length);
+    return end ? [header, message, END_FRAME] : [header, message];
   }
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + message.length);
-  frame.writeUInt32BE(message.length);
+  const frame = Buffer.allocUnsafe(HEADER_BYTES + length + (end ? HEADER_BYTES : 0));
+  frame.writeUInt32BE(length);
   frame.set(message, HEADER_BYTES);
+  if (end) frame.writeUInt32BE(END_LENGTH, HEADER_BYTES + length);
   return [frame];
 }
 

@@ -107,8 +107,7 @@ export class LinkOpener implements AsyncDisposable {
   async #ask(node: NodeId, protocol: PeerProtocol) {
     const o = { signal: this.#stopping.signal };
     await using stream = await this.#deps.streams.open(node, "link", o);
-    await stream.send(requests.encode({ protocol: PEER_PROTOCOLS[protocol] }), o);
-    await stream.end(o);
+    await stream.end(o, requests.encode({ protocol: PEER_PROTOCOLS[protocol] }));
     const bytes = await stream.receive(o);
     if (bytes === null) throw new Error("the peer makes no link now");
     await stream.receive(o);
@@ -123,11 +122,8 @@ export class LinkOpener implements AsyncDisposable {
     const protocol = PROTOCOLS.find((protocol) => PEER_PROTOCOLS[protocol] === wanted);
     const { peer } = stream;
     const key = protocol && this.#grant({ node: peer, protocol, direction: "in" });
-    if (key) {
-      const multiaddrs = this.#deps.libp2p.getMultiaddrs().slice(0, MULTIADDRS_MAX).map(String);
-      await stream.send(replies.encode({ ...key, multiaddrs }), o);
-    }
-    await stream.end(o);
+    const multiaddrs = this.#deps.libp2p.getMultiaddrs().slice(0, MULTIADDRS_MAX).map(String);
+    await stream.end(o, key && replies.encode({ ...key, multiaddrs }));
   }
 
   #grant(link: LinkOf): LinkKey | undefined {

@@ -67,8 +67,7 @@ export class Prober implements Disposable {
     return await this.#limited(limits, async (signal) => {
       const o = { signal };
       await using stream = await this.#deps.streams.open(node, "probe", o);
-      await stream.send(request, o);
-      await stream.end(o);
+      await stream.end(o, request);
       const reply = await stream.receive(o);
       if (!reply) throw invalid("no reply to a probe");
       await stream.receive(o);
@@ -96,8 +95,7 @@ export class Prober implements Disposable {
       this.#deps.onAboutUs(fromUpdateMessage(kind.value.aboutYou), stream.peer);
       result = { acknowledged: true, incarnation: this.#deps.incarnation() };
     }
-    await stream.send(replies.encode(result), o);
-    await stream.end(o);
+    await stream.end(o, replies.encode(result));
   }
 
   async #relay(target: NodeId, timeoutMs: number, { signal }: Waiting): Promise<ProbeResult> {

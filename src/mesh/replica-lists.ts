@@ -38,8 +38,7 @@ export async function fetchReplicaList(
   o: Waiting,
 ): Promise<ReplicaList> {
   await using stream = await streams.open(node, "replicas", o);
-  await stream.send(request.encode({}), o);
-  await stream.end(o);
+  await stream.end(o, request.encode({}));
   return await readPages(stream, o);
 }
 

@@ -109,8 +109,7 @@ export class RemoteEngine implements Engine {
   async #send(request: Request, o: Waiting): Promise<PeerStream> {
     const stream = await this.#deps.streams.open(this.#node, "inference", o);
     try {
-      await stream.send(encodeRequest(request), o);
-      await stream.end(o);
+      await stream.end(o, encodeRequest(request));
       return stream;
     } catch (error) {
       await stream[Symbol.asyncDispose]();

@@ -29,19 +29,16 @@ async function serve(stream: PeerStream, deps: ServePeersDeps): Promise<void> {
     const bytes = await stream.receive(o);
     if (bytes === null) return;
     await answer(decodeRequest(bytes), deps, o, async (reply, place) => {
-      const sent = stream.send(encodeReply(reply), o);
-      if (place === "last") await stream.end(o);
-      await sent;
+      const message = encodeReply(reply);
+      await (place === "last" ? stream.end(o, message) : stream.send(message, o));
     });
     await stream.end(o);
     await stream.receive(o);
   } catch (error) {
     if (o.signal.aborted || isAborted(error)) return;
     deps.log.debug({ peer: stream.peer, problem: messageOf(error) }, "peer's request failed");
-    await stream.send(encodeReply(errorReply(error)), o).then(
-      () => stream.end(o),
-      () => {}, // The peer has gone: there is nobody to tell.
-    );
+    // When the peer has gone there is nobody to tell.
+    await stream.end(o, encodeReply(errorReply(error))).catch(() => {});
   }
 }
 
