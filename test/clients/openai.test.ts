@@ -92,6 +92,12 @@ t.test("OpenAI's API, where the model is and where it is not", async (t) => {
         { object: "text_completion", choices: [{ text: ANSWER }, { index: 1 }] },
       ],
       [
+        "/v1/completions",
+        { model: "tiny-chat", prompt: "" },
+        { choices: [{ text: "", finish_reason: "load" }], usage: { total_tokens: 0 } },
+      ],
+      ["/api/embed", { model: "tiny-chat", keep_alive: -1 }, { embeddings: [] }],
+      [
         "/v1/responses",
         { model: "tiny-chat", input: "why is the sky blue?", temperature: 0 },
         { object: "response", output: [{ content: [{ text: ANSWER }] }] },

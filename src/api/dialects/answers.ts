@@ -2,6 +2,7 @@ import { InferenceError } from "../../core/errors.ts";
 import type { GenerateRequest, LoadRequest, Route } from "../../core/inference.ts";
 import type { Asking, Inference } from "../../core/ports.ts";
 import type { Random } from "../../core/random.ts";
+import { loadRequestOf } from "../ollama/load-request.ts";
 import { merged, type Source } from "./merged.ts";
 import { type Piece, pieceReader } from "./pieces.ts";
 
@@ -93,7 +94,7 @@ export function loaded(
 ): Source<Step> {
   return async function* (leave) {
     const signal = AbortSignal.any([wait.signal, leave]);
-    const { route } = await inference.load(request, { ...wait, signal });
+    const { route } = await inference.load(loadRequestOf(request), { ...wait, signal });
     yield { type: "routed", route };
     yield { type: "end", reason: "load", promptTokens: 0, tokens: 0 };
   };

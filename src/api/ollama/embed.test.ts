@@ -56,6 +56,8 @@ t.test("nothing to embed only loads", async (t) => {
     const response = await post(cluster, "/api/embed", { model: "bert", input, keep_alive: -1 });
     t.equal(await response.text(), '{"model":"bert","embeddings":[]}', JSON.stringify(input));
     t.match(cluster.inference.loaded, [{ keepAliveMs: Number.POSITIVE_INFINITY }]);
+    const keys = Object.keys(cluster.inference.loaded[0] ?? {});
+    t.strictSame(keys, ["requestId", "model", "runner", "keepAliveMs"], "peers refuse more");
   }
   const cluster = fakeCluster({ records: RECORDS });
   const response = await post(cluster, "/api/embeddings", { model: "bert" });

@@ -8,6 +8,7 @@ import { omitEmpty } from "../json/go-json.ts";
 import { nanoseconds } from "./answer.ts";
 import { KEEP_ALIVE, OBJECT } from "./fields.ts";
 import { requireEmbeddingModel } from "./find-model.ts";
+import { loadRequestOf } from "./load-request.ts";
 import { parseOptions } from "./options.ts";
 import { readAsk } from "./read-ask.ts";
 
@@ -43,7 +44,7 @@ export async function embed(c: Context<ApiEnv>, context: RouteContext): Promise<
   const wait = askingOf(c, record);
   const request = requestOf(c, record.manifest, inputs, body);
   if (inputs.length === 0) {
-    const { route } = await context.inference.load(request, wait);
+    const { route } = await context.inference.load(loadRequestOf(request), wait);
     return jsonReply({ model, embeddings: [] }, routeHeaders(route));
   }
   const { vectors, promptTokens, loadMs, route } = await context.inference.embed(request, wait);
@@ -79,7 +80,7 @@ export async function embeddings(c: Context<ApiEnv>, context: RouteContext): Pro
   const wait = askingOf(c, record);
   const request = requestOf(c, record.manifest, prompt === "" ? [] : [prompt], body);
   if (prompt === "") {
-    const { route } = await context.inference.load(request, wait);
+    const { route } = await context.inference.load(loadRequestOf(request), wait);
     return jsonReply({ embedding: [] }, routeHeaders(route));
   }
   const { vectors, route } = await context.inference.embed(request, wait);

@@ -145,6 +145,8 @@ t.test("an empty prompt only loads", async (t) => {
     t.match(body, { choices: [ended], usage: { total_tokens: 0 } }, `${prompt}`);
   }
   t.equal(fake.inference.loaded.length, 3);
+  const keys = Object.keys(fake.inference.loaded[0] ?? {});
+  t.strictSame(keys, ["requestId", "model", "runner"], "peers refuse what is not of loading");
   const mixed = await (await post(fake, { model: "llama", prompt: ["", "b"] })).json();
   t.match(mixed, { choices: [ended, { text: "<b>" }], usage: { prompt_tokens: 3 } });
   t.equal(fake.inference.generated.length, 1);
