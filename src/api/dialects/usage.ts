@@ -1,4 +1,5 @@
 import type { End } from "./pieces.ts";
+import type { WholeAnswer } from "./whole-answer.ts";
 
 export interface Usage {
   readonly promptTokens: number;
@@ -14,4 +15,11 @@ export function withEnd(usage: Usage, end: End, choice: number, choicesPerPrompt
     promptTokens: usage.promptTokens + (isFirst ? end.promptTokens : 0),
     tokens: usage.tokens + end.tokens,
   };
+}
+
+export function usageOf(answers: readonly WholeAnswer[], choicesPerPrompt: number): Usage {
+  return answers.reduce(
+    (usage, { end }, choice) => (end ? withEnd(usage, end, choice, choicesPerPrompt) : usage),
+    NO_USAGE,
+  );
 }

@@ -1,7 +1,7 @@
 import type { Logprob, ToolCall } from "../../core/inference.ts";
 import type { Chosen } from "../dialects/answers.ts";
 import type { Piece } from "../dialects/pieces.ts";
-import { NO_USAGE, withEnd } from "../dialects/usage.ts";
+import { NO_USAGE, usageOf, withEnd } from "../dialects/usage.ts";
 import type { WholeAnswer } from "../dialects/whole-answer.ts";
 import { type EventWriter, sseEvent } from "../http/sse.ts";
 import { omitEmpty } from "../json/go-json.ts";
@@ -12,15 +12,11 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** The answer in one object. */
 export function chatCompletion(head: Head, answers: readonly WholeAnswer[]): Fields {
-  let usage = NO_USAGE;
-  answers.forEach(({ end }, choice) => {
-    if (end) usage = withEnd(usage, end, choice, head.choicesPerPrompt);
-  });
   const prompt = answers[0]?.rendered;
   return {
     ...headFields(head, "chat.completion"),
     choices: answers.map(wholeChoice),
-    usage: usageFields(usage),
+    usage: usageFields(usageOf(answers, head.choicesPerPrompt)),
     ...(prompt === undefined ? {} : { _debug_info: { rendered_template: prompt } }),
   };
 }

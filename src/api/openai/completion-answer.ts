@@ -1,7 +1,7 @@
 import type { Logprob } from "../../core/inference.ts";
 import type { Chosen } from "../dialects/answers.ts";
 import type { Piece } from "../dialects/pieces.ts";
-import { NO_USAGE, withEnd } from "../dialects/usage.ts";
+import { NO_USAGE, usageOf, withEnd } from "../dialects/usage.ts";
 import type { WholeAnswer } from "../dialects/whole-answer.ts";
 import { type EventWriter, sseEvent } from "../http/sse.ts";
 import { openAiErrorBody } from "./errors.ts";
@@ -13,10 +13,6 @@ const OBJECT = "text_completion";
 
 /** The answers in one object. */
 export function completion(head: Head, answers: readonly WholeAnswer[]): Fields {
-  let usage = NO_USAGE;
-  answers.forEach(({ end }, choice) => {
-    if (end) usage = withEnd(usage, end, choice, head.choicesPerPrompt);
-  });
   const prompt = answers[0]?.rendered;
   return {
     ...headFields(head, OBJECT),
@@ -24,7 +20,7 @@ export function completion(head: Head, answers: readonly WholeAnswer[]): Fields 
       ...{ text, index, finish_reason: end?.reason },
       ...logprobsField(logprobs, 0),
     })),
-    usage: usageFields(usage),
+    usage: usageFields(usageOf(answers, head.choicesPerPrompt)),
     ...(prompt === undefined ? {} : { _debug_info: { rendered_template: prompt } }),
   };
 }
