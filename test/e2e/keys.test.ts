@@ -47,7 +47,7 @@ t.test(
       return (await call(`${apiUrl}${path}`, body, undefined, headers)).status;
     };
 
-    t.match(node.output, /nobody can call the API: there is no key/);
+    await until(() => node.output.includes("nobody can call the API: there is no key"));
     t.match(node.output, /ollamamax key create NAME --role admin/);
     t.equal((await call(`${apiUrl}/`)).text, "Ollama is running");
     t.equal((await call(`${apiUrl}/health/ready`)).status, 200);
@@ -70,11 +70,24 @@ t.test(
     const listed = await run("list");
     t.match(listed.stdout, new RegExp(`omx_${ann.prefix} +laptop +ann +user +valid`));
     t.notMatch(listed.stdout, ann.key);
-    await until(async () => {
-      const rows = await sql`
-      select username from inference_requests join users on users.id = user_id where status = 'completed'`;
-      return rows.length === 1 && rows[0]?.["username"] === "ann";
-    });
+    const unknown = { ...PROMPT, model: "no:1b" };
+    t.equal(await statusOf(ann.key, "/api/generate", unknown), 404);
+    const history = () => sql<{ status: string; model_name: string; username: string | null }[]>`
+      select status, model_name, username, model_id is not null as has_model, inference_requests.metadata ->> 'code' as code
+      from inference_requests left join users on users.id = user_id order by inference_requests.created_at`;
+    await until(async () => (await history()).length >= 2);
+    t.match(
+      [...(await history())],
+      [
+        { status: "completed", model_name: /tiny-chat:latest$/, username: "ann", code: null },
+        { status: "failed", model_name: "no:1b", has_model: false, code: "MODEL_UNKNOWN" },
+      ],
+    );
+    t.match(
+      (await history()).map(({ username }) => username),
+      ["ann", "ann"],
+      "of whoever was refused at the door there is none",
+    );
     await until(async () => {
       const rows = await sql`select 1 from api_keys where id = ${ann.id} and last_used is not null`;
       return rows.length === 1;
