@@ -53,7 +53,7 @@ async function read(
   context: RouteContext,
   how: { readonly counting: boolean },
 ): Promise<{ readonly ask: MessagesAsk; readonly record: ModelRecord }> {
-  const decoded = await readRequest(c.req.raw, context.options.bodyBytesMax, MESSAGES_SHAPE);
+  const decoded = await readRequest(c, context.options.bodyBytesMax, MESSAGES_SHAPE);
   const ask = parseMessagesRequest(decoded, how);
   const record = requireChatModel(context, ask);
   // Clients ask for thoughts of whichever model; of one that has none they get none.

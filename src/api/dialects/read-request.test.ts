@@ -1,5 +1,7 @@
 import { zstdCompressSync } from "node:zlib";
+import { Context } from "hono";
 import t from "tap";
+import type { ApiEnv } from "../http/request-signal.ts";
 import { readRequest } from "./read-request.ts";
 
 const SHAPE = { name: "openai.Ask", fields: { model: "string" } } as const;
@@ -9,7 +11,7 @@ function read(body: string | Uint8Array, encoding?: string) {
   const headers = encoding === undefined ? {} : { "Content-Encoding": encoding };
   const sent = typeof body === "string" ? body : new Uint8Array(body);
   const request = new Request("http://x", { method: "POST", body: sent, headers });
-  return readRequest(request, BYTES_MAX, SHAPE);
+  return readRequest(new Context<ApiEnv>(request), BYTES_MAX, SHAPE);
 }
 
 t.test("plain and compressed bodies", async (t) => {

@@ -52,6 +52,13 @@ t.test(
       ],
       ["/api/generate", { model: 7, prompt: PROMPT }, 400, "INVALID_REQUEST", ""],
       ["/api/generate", { prompt: PROMPT }, 404, "MODEL_UNKNOWN", ""],
+      ["/v1/chat/completions", { model: "no", messages }, 404, "MODEL_UNKNOWN", "no"],
+      ["/v1/chat/completions", { model: "llama", messages: 7 }, 400, "INVALID_REQUEST", "llama"],
+      ["/v1/completions", { model: "no", prompt: PROMPT }, 404, "MODEL_UNKNOWN", "no"],
+      ["/v1/embeddings", { model: "no", input: PROMPT }, 404, "MODEL_UNKNOWN", "no"],
+      ["/v1/responses", { model: "no", input: PROMPT }, 404, "MODEL_UNKNOWN", "no"],
+      ["/v1/messages", { model: "no", max_tokens: 1, messages }, 404, "MODEL_UNKNOWN", "no"],
+      ["/v1/messages", "", 400, "INVALID_REQUEST", ""],
       ["/api/chat", "", 400, "INVALID_REQUEST", ""],
       ["/api/chat", `{"model":"llama","prompt":"${PROMPT}`, 400, "INVALID_REQUEST", ""],
       ["/api/chat", `[${PROMPT}]`, 400, "INVALID_REQUEST", ""],
@@ -62,7 +69,7 @@ t.test(
       const what = `${path} ${JSON.stringify(body).slice(0, 80)}`;
       t.equal(await call(path, body), status, what);
       t.equal(rows.length, 1, what);
-      const kind = path.startsWith("/api/embed") ? "embed" : "generate";
+      const kind = path.includes("/embed") ? "embed" : "generate";
       t.match(
         rows[0],
         {
@@ -86,7 +93,9 @@ t.test("what the router runs it records itself", async (t) => {
     await call("/api/generate", { model: "llama", prompt: PROMPT });
     await call("/api/embed", { model: "bert", input: PROMPT });
     await call("/api/embeddings", { model: "bert", prompt: PROMPT });
-    t.equal(cluster.inference.generated.length + cluster.inference.embedded.length, 5);
+    await call("/v1/chat/completions", { ...chat, n: 2 });
+    await call("/v1/embeddings", { model: "bert", input: PROMPT });
+    t.equal(cluster.inference.generated.length + cluster.inference.embedded.length, 8);
     t.same(rows, [], failure?.code ?? "answered");
   }
 });

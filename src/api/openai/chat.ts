@@ -16,7 +16,7 @@ export async function chatCompletions(
   c: Context<ApiEnv>,
   context: RouteContext,
 ): Promise<Response> {
-  const ask = parseChat(await readRequest(c.req.raw, context.options.bodyBytesMax, CHAT_SHAPE));
+  const ask = parseChat(await readRequest(c, context.options.bodyBytesMax, CHAT_SHAPE));
   const record = requireChatModel(context, ask);
   const requestId = c.get("requestId");
   const request = chatRequestOf(requestId, record, ask);

@@ -17,7 +17,7 @@ import { newHead } from "./head.ts";
 /** POST /v1/completions: as /api/generate, each prompt is a conversation of one turn unless it has a suffix. */
 export async function completions(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
   const { bodyBytesMax } = context.options;
-  const ask = parseCompletion(await readRequest(c.req.raw, bodyBytesMax, COMPLETION_SHAPE));
+  const ask = parseCompletion(await readRequest(c, bodyBytesMax, COMPLETION_SHAPE));
   const record = requireCompletionModel(context, ask);
   const requestId = c.get("requestId");
   const requests = requestsOf(requestId, record, ask, context);

@@ -13,7 +13,7 @@ import { parseResponses, RESPONSES_SHAPE } from "./responses-request.ts";
 /** POST /v1/responses. Nothing is kept: each request brings its whole conversation. */
 export async function responses(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
   const { bodyBytesMax } = context.options;
-  const ask = parseResponses(await readRequest(c.req.raw, bodyBytesMax, RESPONSES_SHAPE));
+  const ask = parseResponses(await readRequest(c, bodyBytesMax, RESPONSES_SHAPE));
   const record = requireChatModel(context, ask);
   const requestId = c.get("requestId");
   const request = chatRequestOf(requestId, record, ask);
