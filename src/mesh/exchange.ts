@@ -28,6 +28,8 @@ export class Exchange implements PeerStream {
   readonly #channel: Channel;
   readonly #options: ExchangeOptions;
   readonly #waiters = new Set<Waiter>();
+  /** The signal that waits come with, listened to until the end: a listener for each wait costs more than the wait. */
+  #watched: AbortSignal | undefined;
   #aborter: AbortController | undefined;
   #ended = false;
   #peerEnded = false;
@@ -107,12 +109,13 @@ export class Exchange implements PeerStream {
     if (clean) this.#checkWaiters();
     else this.#onEvent();
     this.#channel.onEvent = () => {};
+    this.#watched?.removeEventListener("abort", this.#checkWaiters);
     this.#options.onDone(clean);
   }
 
-  #checkWaiters(): void {
+  readonly #checkWaiters = (): void => {
     for (const waiter of this.#waiters) waiter.check();
-  }
+  };
 
   #onEvent(): void {
     this.#checkWaiters();
@@ -151,26 +154,34 @@ export class Exchange implements PeerStream {
 
   /** Waits for the condition; fails when the signal aborts or, the condition still unmet, the channel has broken. */
   #until(condition: () => boolean, signal: AbortSignal): Promise<void> {
-    // Our own signal aborts for what the waiters look at anyway.
-    const isOwn = signal === this.#aborter?.signal;
+    const isWatched = this.#isWatched(signal);
     return new Promise((resolve, reject) => {
       const finish = (settle: () => void): void => {
         this.#waiters.delete(waiter);
-        if (!isOwn) signal.removeEventListener("abort", onAbort);
+        if (!isWatched) signal.removeEventListener("abort", waiter.check);
         settle();
       };
-      const onAbort = (): void => finish(() => reject(signal.reason));
       const waiter: Waiter = {
         sinceMs: this.#options.nowMs(),
         check: () => {
           if (condition()) return finish(resolve);
-          const reason = this.#over ?? this.#broken();
+          const reason = signal.aborted ? signal.reason : (this.#over ?? this.#broken());
           if (reason) finish(() => reject(reason));
         },
       };
       this.#waiters.add(waiter);
-      if (!isOwn) signal.addEventListener("abort", onAbort, { once: true });
+      if (!isWatched) signal.addEventListener("abort", waiter.check);
       waiter.check();
     });
+  }
+
+  /** Our own signal aborts for what waiters look at anyway. */
+  #isWatched(signal: AbortSignal): boolean {
+    if (signal === this.#aborter?.signal) return true;
+    if (!this.#watched) {
+      this.#watched = signal;
+      signal.addEventListener("abort", this.#checkWaiters);
+    }
+    return signal === this.#watched;
   }
 }
