@@ -24,6 +24,7 @@ import { generate } from "./ollama/generate.ts";
 import { ps } from "./ollama/ps.ts";
 import { show } from "./ollama/show.ts";
 import { tags } from "./ollama/tags.ts";
+import { detokenize, tokenize } from "./ollama/tokens.ts";
 import { chatCompletions } from "./openai/chat.ts";
 import { completions } from "./openai/completions.ts";
 import { embeddings as openAiEmbeddings } from "./openai/embeddings.ts";
@@ -45,6 +46,8 @@ export const ROUTES: readonly Route[] = [
   ["POST", "/api/chat", "models.use", recorded("generate", chat)],
   ["POST", "/api/embed", "models.use", recorded("embed", embed)],
   ["POST", "/api/embeddings", "models.use", recorded("embed", embeddings)],
+  ["POST", "/api/tokenize", "models.use", tokenize],
+  ["POST", "/api/detokenize", "models.use", detokenize],
   ["POST", "/v1/chat/completions", "models.use", recorded("generate", chatCompletions)],
   ["POST", "/v1/completions", "models.use", recorded("generate", completions)],
   ["POST", "/v1/embeddings", "models.use", recorded("embed", openAiEmbeddings)],

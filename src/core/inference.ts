@@ -186,6 +186,26 @@ export interface Embeddings {
   readonly loadMs: number;
 }
 
+/** Text to tokens, or tokens to text, by the model's vocabulary. */
+export interface TokensRequest extends LoadRequest {
+  readonly of:
+    | {
+        readonly kind: "text";
+        readonly text: string;
+        /** What the model's tokenizer puts before a prompt. */
+        readonly addSpecial: boolean;
+        /** Whether marks such as <|im_start|> are the tokens that they name, or text. */
+        readonly parseSpecial: boolean;
+      }
+    | { readonly kind: "tokens"; readonly tokens: readonly number[] };
+}
+
+export interface Tokens {
+  readonly tokens: readonly number[];
+  readonly text: string;
+  readonly loadMs: number;
+}
+
 export interface LoadedModel {
   readonly model: ManifestDigest;
   readonly sizeBytes: number;

@@ -8,6 +8,8 @@ import type {
   LoadRequest,
   Route,
   RoutedEvent,
+  Tokens,
+  TokensRequest,
 } from "./inference.ts";
 import type { ModelDescription, ModelFiles, ModelRecord } from "./model.ts";
 import type { NodeId } from "./node-id.ts";
@@ -39,12 +41,14 @@ export interface Engine {
   /** Leaving the iteration or aborting the signal stops the model within a token or two. */
   generate(request: GenerateRequest, o: Waiting): AsyncIterable<GenerateEvent>;
   embed(request: EmbedRequest, o: Waiting): Promise<Embeddings>;
+  tokens(request: TokensRequest, o: Waiting): Promise<Tokens>;
 }
 
 /** The cluster as one engine: picks replicas and tries others when one fails. Owner: router. */
 export interface Inference {
   generate(request: GenerateRequest, o: Asking): AsyncIterable<RoutedEvent>;
   embed(request: EmbedRequest, o: Asking): Promise<Embeddings & { readonly route: Route }>;
+  tokens(request: TokensRequest, o: Waiting): Promise<Tokens & { readonly route: Route }>;
   load(
     request: LoadRequest,
     o: Waiting,

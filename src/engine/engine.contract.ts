@@ -1,7 +1,7 @@
 import type { Test } from "tap";
 import { type ManifestDigest, manifestDigestOf } from "../core/digest.ts";
 import { InferenceError } from "../core/errors.ts";
-import type { GenerateEvent, GenerateRequest } from "../core/inference.ts";
+import type { GenerateEvent, GenerateRequest, TokensRequest } from "../core/inference.ts";
 import type { Engine } from "../core/ports.ts";
 
 /** An engine that can serve the demo model (deploy/models/tiny-chat.gguf), not loaded yet, with at least two slots. */
@@ -126,6 +126,31 @@ export function engineContract(t: Test, open: () => Promise<EngineUnderTest>): v
       t.ok(cosine(vector, alone.vectors[0] ?? []) > 0.999, `${input}, as alone`);
     }
     t.ok(cosine(together.vectors[0] ?? [], together.vectors[1] ?? []) < 0.999, "they differ");
+  });
+
+  t.test("text to tokens and back", async (t) => {
+    await using tested = await open();
+    const { engine, model } = tested;
+    const convert = (of: TokensRequest["of"]) =>
+      engine.tokens({ requestId: "t", model, runner: {}, of }, waiting());
+    const tokensOf = async (text: string, add: boolean, parse: boolean) =>
+      (await convert({ kind: "text", text, addSpecial: add, parseSpecial: parse })).tokens;
+    const texts = ["", "the sky is blue", " two  spaces ", "naïve 日本 🙂", "line\nline"];
+    for (const text of texts) {
+      const tokens = await tokensOf(text, false, true);
+      t.equal((await convert({ kind: "tokens", tokens })).text, text);
+      t.equal(tokens.length === 0, text === "", "no token is added");
+    }
+    const plain = await tokensOf("<|im_start|>", false, false);
+    const special = await tokensOf("<|im_start|>", false, true);
+    t.ok(plain.length >= special.length);
+    const prompt = await tokensOf("the sky", true, true);
+    t.same(prompt.slice(-2), (await tokensOf("the sky", false, true)).slice(-2));
+    for (const stranger of [-1, 1e9, 0.5]) {
+      await t.rejects(convert({ kind: "tokens", tokens: [stranger] }), {
+        code: /^(INVALID_REQUEST|UNSUPPORTED)$/,
+      });
+    }
   });
 
   t.test("loads, tells what is loaded, unloads", async (t) => {

@@ -9,6 +9,8 @@ import type {
   GenerateRequest,
   LoadRequest,
   RunnerOptions,
+  Tokens,
+  TokensRequest,
 } from "../core/inference.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
@@ -141,6 +143,19 @@ export class LlamaEngine implements Engine, AsyncDisposable {
       const embeddings = await job.embeddings({ signal });
       this.#loader.worked(request.model);
       return { ...embeddings, loadMs: visit.loadMs };
+    } catch (error) {
+      throw failure(error);
+    }
+  }
+
+  async tokens(request: TokensRequest, o: Waiting): Promise<Tokens> {
+    const { signal, failure } = this.#waiting(o);
+    try {
+      using visit = await this.#enter(request, signal);
+      const { runner } = await finished(visit.ready({ signal }));
+      const job = runner.tokens({ of: request.of });
+      visit.start(job);
+      return { ...(await job.tokens({ signal })), loadMs: visit.loadMs };
     } catch (error) {
       throw failure(error);
     }

@@ -1,4 +1,5 @@
 import { InferenceError } from "../core/errors.ts";
+import type { Tokens } from "../core/inference.ts";
 import type { Waiting } from "../core/ports.ts";
 import { Changes } from "./changes.ts";
 import {
@@ -22,6 +23,7 @@ export class RunnerJob {
   readonly #events: JobEvent[] = [];
   readonly #vectors: Float32Array[] = [];
   #promptTokens = 0;
+  #converted: Omit<Tokens, "loadMs"> | undefined;
   #error: InferenceError | undefined;
   #done = false;
 
@@ -39,6 +41,7 @@ export class RunnerJob {
     if (message.type === "event") this.#events.push(message.event);
     else if (message.type === "vector") this.#vectors.push(message.vector);
     else if (message.type === "embedded") this.#promptTokens = message.promptTokens;
+    else if (message.type === "tokens") this.#converted = message;
     else if (message.type === "failed") {
       this.#error = new InferenceError(message.failure.code, message.failure.message);
     } else this.#close();
@@ -84,6 +87,17 @@ export class RunnerJob {
       if (this.#error) throw this.#error;
       const vectors = this.#vectors.map((vector) => Array.from(vector));
       return { vectors, promptTokens: this.#promptTokens };
+    } finally {
+      this.#cancel();
+    }
+  }
+
+  async tokens({ signal }: Waiting): Promise<Omit<Tokens, "loadMs">> {
+    try {
+      while (!this.#done) await this.#changes.next({ signal });
+      if (this.#error) throw this.#error;
+      const { tokens, text } = this.#converted ?? { tokens: [], text: "" };
+      return { tokens, text };
     } finally {
       this.#cancel();
     }

@@ -13,6 +13,7 @@ import {
   isFromRunner,
   type RunnerNeeds,
   type RunnerSpec,
+  type TokensJob,
   type ToRunner,
 } from "./runner/protocol.ts";
 import { RunnerJob } from "./runner-job.ts";
@@ -115,6 +116,10 @@ export class RunnerProcess implements AsyncDisposable {
 
   embed(job: EmbedJob): RunnerJob {
     return this.#start((id) => ({ type: "embed", id, job }));
+  }
+
+  tokens(job: TokensJob): RunnerJob {
+    return this.#start((id) => ({ type: "tokens", id, job }));
   }
 
   /** Ends the process; its jobs fail with this error. */

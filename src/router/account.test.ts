@@ -53,6 +53,7 @@ function engineOf(script: Script): Engine {
   return {
     status: () => ({ slots: 4, running: 0, queued: 0, loaded: [] }),
     load: async () => ({ loadMs: 0 }),
+    tokens: async () => ({ tokens: [], text: "", loadMs: 0 }),
     unload: async () => {},
     generate: (_request, { signal }) => script(signal),
     embed: async ({ inputs }) => ({

@@ -7,6 +7,8 @@ import type {
   GenerateEvent,
   GenerateRequest,
   LoadRequest,
+  Tokens,
+  TokensRequest,
 } from "../core/inference.ts";
 import type { ModelDescription } from "../core/model.ts";
 import type { NodeId } from "../core/node-id.ts";
@@ -84,6 +86,13 @@ export class RemoteEngine implements Engine {
       throw broken("the peer sent another number of vectors");
     }
     return { vectors: vectors.map(decodeVector), promptTokens, loadMs };
+  }
+
+  async tokens(request: TokensRequest, o: Waiting): Promise<Tokens> {
+    const reply = await this.#ask({ call: "tokens", ...request }, o);
+    if (reply.reply !== "tokens") throw unexpected(reply);
+    const { tokens, text, loadMs } = reply;
+    return { tokens, text, loadMs };
   }
 
   async show(

@@ -48,6 +48,11 @@ class FakeEngine implements Engine {
     };
   }
 
+  async tokens() {
+    this.#called("tokens");
+    return { tokens: [1, 2], text: "ab", loadMs: 0 };
+  }
+
   async *generate(_request: unknown, { signal }: Waiting): AsyncIterable<GenerateEvent> {
     this.#called("generate");
     try {
@@ -166,6 +171,9 @@ t.test("a holder that does not answer: another one does, for every kind of call"
     t.match(shown, { description: { modelfile: `of ${other}` }, route: { node: other } });
     const request = { requestId: "r", model: MODEL, inputs: ["1"], runner: {} };
     t.match(await router.embed(request, o), { vectors: [[1]], route: { node: other } });
+    const of = { kind: "tokens", tokens: [1, 2] } as const;
+    const converted = await router.tokens({ requestId: "r", model: MODEL, runner: {}, of }, o);
+    t.match(converted, { tokens: [1, 2], text: "ab", route: { node: other } });
   }
 });
 

@@ -9,6 +9,8 @@ import type {
   LoadRequest,
   Route,
   RoutedEvent,
+  Tokens,
+  TokensRequest,
 } from "../core/inference.ts";
 import type { Logger } from "../core/log.ts";
 import { type Metrics, noMetrics } from "../core/metrics.ts";
@@ -134,6 +136,14 @@ export class Router implements Inference, AsyncDisposable {
     const key = { model: request.model, prefix: "" };
     const { result, route } = await this.#once(key, o, (engine, bounded) =>
       engine.load(request, bounded),
+    );
+    return { ...result, route };
+  }
+
+  async tokens(request: TokensRequest, o: Waiting): Promise<Tokens & { readonly route: Route }> {
+    const key = { model: request.model, prefix: "" };
+    const { result, route } = await this.#once(key, o, (engine, bounded) =>
+      engine.tokens(request, bounded),
     );
     return { ...result, route };
   }

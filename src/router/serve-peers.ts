@@ -71,6 +71,11 @@ async function answer(
       await tell({ reply: "loaded", ...(await engine.load({ ...request, model }, o)) }, "last");
       return;
     }
+    case "tokens": {
+      const { call: _call, ...request } = asked;
+      await tell({ reply: "tokens", ...(await engine.tokens({ ...request, model }, o)) }, "last");
+      return;
+    }
     case "unload":
       await engine.unload(model, o);
       await tell({ reply: "unloaded" }, "last");

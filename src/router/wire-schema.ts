@@ -9,6 +9,8 @@ import type {
   RunnerOptions,
   Sampling,
   TokenLogprob,
+  Tokens,
+  TokensRequest,
   ToolCall,
 } from "../core/inference.ts";
 import type { OutputFormat, ThinkingMarks } from "../core/output-format.ts";
@@ -50,6 +52,7 @@ export type RequestMessage =
     }
   | ({ readonly call: "embed" } & Wire<EmbedRequest>)
   | ({ readonly call: "load" } & Wire<LoadRequest>)
+  | ({ readonly call: "tokens" } & Wire<TokensRequest>)
   | { readonly call: "unload"; readonly requestId: string; readonly model: string }
   | {
       readonly call: "show";
@@ -69,6 +72,7 @@ export type ReplyMessage =
       readonly loadMs: number;
     }
   | { readonly reply: "loaded"; readonly loadMs: number }
+  | ({ readonly reply: "tokens" } & Tokens)
   | { readonly reply: "unloaded" }
   | { readonly reply: "description"; readonly description: Readonly<Record<string, unknown>> }
   | {
@@ -142,6 +146,15 @@ const generate = strict<Omit<GenerateRequest, "requestId" | "model">>({
   resume: optional(strict<{ text: string; tokens: number }>({ text: string, tokens: integer })),
 });
 
+const of = byTag<"kind", TokensRequest["of"]>(
+  "kind",
+  {
+    text: { text: string, addSpecial: boolean, parseSpecial: boolean },
+    tokens: { tokens: listOf(integer, CONTEXT_MAX) },
+  },
+  "refused",
+);
+
 const common = { requestId: stringUpTo(REQUEST_ID_CHARS_MAX), model: string };
 
 /** What a caller may ask. */
@@ -154,6 +167,7 @@ export const checkRequest = byTag<"call", RequestMessage>(
       ...{ truncate: optional(boolean), keepAliveMs: optional(number) },
     },
     load: { ...common, runner, keepAliveMs: optional(number) },
+    tokens: { ...common, of, runner, keepAliveMs: optional(number) },
     unload: common,
     show: { ...common, verbose: boolean },
   },
@@ -198,6 +212,7 @@ export const checkReply = byTag<"reply", ReplyMessage>(
       loadMs: number,
     },
     loaded: { loadMs: number },
+    tokens: { tokens: integers, text: string, loadMs: number },
     unloaded: {},
     description: { description: record },
     error: { code: string, message: string, retryAfterMs: optional(number) },

@@ -4,7 +4,12 @@ import {
   type InferenceErrorCode,
   messageOf,
 } from "../core/errors.ts";
-import type { EmbedRequest, GenerateRequest, LoadRequest } from "../core/inference.ts";
+import type {
+  EmbedRequest,
+  GenerateRequest,
+  LoadRequest,
+  TokensRequest,
+} from "../core/inference.ts";
 import type { Check } from "./checks.ts";
 import { checkReply, checkRequest, type ReplyMessage, type RequestMessage } from "./wire-schema.ts";
 
@@ -19,6 +24,7 @@ export type Request =
   | ({ readonly call: "generate" } & GenerateRequest)
   | ({ readonly call: "embed" } & EmbedRequest)
   | ({ readonly call: "load" } & LoadRequest)
+  | ({ readonly call: "tokens" } & TokensRequest)
   | { readonly call: "unload"; readonly requestId: string; readonly model: string }
   | {
       readonly call: "show";

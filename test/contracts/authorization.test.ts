@@ -32,6 +32,8 @@ const TABLE: Readonly<Record<string, typeof ANYBODY | readonly Role[]>> = {
   "POST /api/generate": ["admin", "operator", "user"],
   "POST /api/chat": ["admin", "operator", "user"],
   "POST /api/embed": ["admin", "operator", "user"],
+  "POST /api/tokenize": ["admin", "operator", "user"],
+  "POST /api/detokenize": ["admin", "operator", "user"],
   "POST /api/embeddings": ["admin", "operator", "user"],
   "POST /v1/chat/completions": ["admin", "operator", "user"],
   "POST /v1/completions": ["admin", "operator", "user"],

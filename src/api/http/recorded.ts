@@ -69,6 +69,7 @@ function watched(inference: Inference, onRouted: () => void): Inference {
       onRouted();
       return inference.embed(request, o);
     },
+    tokens: (request, o) => inference.tokens(request, o),
     load: (request, o) => inference.load(request, o),
     unload: (model, o) => inference.unload(model, o),
     show: (model, options, o) => inference.show(model, options, o),

@@ -5,6 +5,8 @@ import type {
   JsonFormat,
   Message,
   Sampling,
+  Tokens,
+  TokensRequest,
 } from "../../core/inference.ts";
 
 /** What the engine and a runner tell each other over Node's IPC channel (structured clones). */
@@ -52,11 +54,14 @@ export interface EmbedJob {
   readonly truncate: boolean;
 }
 
+export type TokensJob = Pick<TokensRequest, "of">;
+
 export type ToRunner =
   | { readonly type: "inspect"; readonly spec: RunnerSpec }
   | { readonly type: "load" }
   | { readonly type: "generate"; readonly id: number; readonly job: GenerateJob }
   | { readonly type: "embed"; readonly id: number; readonly job: EmbedJob }
+  | { readonly type: "tokens"; readonly id: number; readonly job: TokensJob }
   | { readonly type: "cancel"; readonly id: number }
   /** The reader has taken so many events: as many more may be sent. */
   | { readonly type: "credit"; readonly id: number; readonly events: number }
@@ -82,6 +87,7 @@ export type FromRunner =
   | { readonly type: "event"; readonly id: number; readonly event: JobEvent }
   | { readonly type: "vector"; readonly id: number; readonly vector: Float32Array }
   | { readonly type: "embedded"; readonly id: number; readonly promptTokens: number }
+  | ({ readonly type: "tokens"; readonly id: number } & Omit<Tokens, "loadMs">)
   | { readonly type: "failed"; readonly id: number; readonly failure: Failure }
   /** The last word about a job, also of a cancelled one: its slot is free. */
   | { readonly type: "finished"; readonly id: number }

@@ -13,10 +13,12 @@ import {
   isToRunner,
   type RunnerNeeds,
   type RunnerSpec,
+  type TokensJob,
   type ToRunner,
 } from "./protocol.ts";
 import { inspectModel, openLlama, RunnerModel } from "./runner-model.ts";
 import { Sequences } from "./sequences.ts";
+import { convert } from "./vocabulary.ts";
 
 interface Job {
   readonly abort: AbortController;
@@ -79,6 +81,8 @@ export class RunnerServer {
         return await this.#generate(message.id, message.job);
       case "embed":
         return await this.#embed(message.id, message.job);
+      case "tokens":
+        return await this.#tokens(message.id, message.job);
       case "cancel":
         return this.#jobs.get(message.id)?.abort.abort();
       case "credit":
@@ -127,6 +131,12 @@ export class RunnerServer {
       const onVector = (vector: Float32Array): void => this.#send({ type: "vector", id, vector });
       const promptTokens = await embedder.run(job, onVector, signal);
       this.#send({ type: "embedded", id, promptTokens });
+    });
+  }
+
+  async #tokens(id: number, job: TokensJob): Promise<void> {
+    await this.#run(id, undefined, async ({ runner }) => {
+      this.#send({ type: "tokens", id, ...convert(runner, job) });
     });
   }
 
