@@ -7,6 +7,7 @@ import { fitConversation } from "../fit-conversation.ts";
 import { cutTokens } from "./context-window.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
+import { vocabularyOf } from "./vocabulary.ts";
 
 const PROMPT_TOO_LONG =
   "the prompt is longer than the context length currently available to the model; shorten the prompt, " +
@@ -105,9 +106,7 @@ function beginThinking(format: OutputFormat, prompt: string): string {
 
 /** An earlier answer's tokens, from a client: they go back to text, so that they need not be this model's. */
 function textOf(runner: RunnerModel, context: readonly number[]): string {
-  const tokensMax = runner.model.fileInfo.metadata.tokenizer.ggml.tokens.length;
-  const isToken = (token: number): token is Token =>
-    Number.isInteger(token) && token >= 0 && token < tokensMax;
+  const { isToken } = vocabularyOf(runner.model);
   const tokens = context.filter(isToken).filter((token) => token !== runner.model.tokens.bos);
   return runner.model.detokenize(tokens, true);
 }

@@ -3,11 +3,9 @@ import { InferenceError } from "../../core/errors.ts";
 import type { TokensJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
 
-type Vocabulary = Pick<RunnerModel, "model">;
-
 /** Text as a model reads it, or its tokens as text: both, whichever was given. */
 export function convert(
-  { model }: Vocabulary,
+  { model }: Pick<RunnerModel, "model">,
   { of }: TokensJob,
 ): { tokens: number[]; text: string } {
   if (of.kind === "text") {
@@ -17,13 +15,19 @@ export function convert(
     if (isAdded && bos !== null) tokens.unshift(bos);
     return { tokens, text: of.text };
   }
-  const tokensMax = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
-  const isToken = (token: number): token is Token =>
-    Number.isInteger(token) && token >= 0 && token < tokensMax;
+  const { tokensMax, isToken } = vocabularyOf(model);
   const stranger = of.tokens.find((token) => !isToken(token));
   if (stranger !== undefined) {
     const range = `the model's are 0 to ${tokensMax - 1}`;
     throw new InferenceError("INVALID_REQUEST", `${stranger} is not a token: ${range}`);
   }
   return { tokens: [...of.tokens], text: model.detokenize(of.tokens.filter(isToken), true) };
+}
+
+/** Which numbers are tokens of the model. */
+export function vocabularyOf(model: RunnerModel["model"]) {
+  const tokensMax = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
+  const isToken = (token: number): token is Token =>
+    Number.isInteger(token) && token >= 0 && token < tokensMax;
+  return { tokensMax, isToken };
 }
