@@ -19,6 +19,38 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "run one node in the foreground",
     load: async () => (await import("./serve.ts")).serveCommand,
   },
+  run: {
+    summary: "talk to a model",
+    load: async () => (await import("./client/run.ts")).runCommand,
+  },
+  list: {
+    summary: "list the models that the cluster can serve",
+    load: async () => (await import("./client/list.ts")).listCommand,
+  },
+  ps: {
+    summary: "list the models that are loaded",
+    load: async () => (await import("./client/list.ts")).psCommand,
+  },
+  show: {
+    summary: "tell what is known of a model",
+    load: async () => (await import("./client/show.ts")).showCommand,
+  },
+  pull: {
+    summary: "load a model from its registry",
+    load: async () => (await import("./client/manage.ts")).pullCommand,
+  },
+  cp: {
+    summary: "give a model another name",
+    load: async () => (await import("./client/manage.ts")).copyCommand,
+  },
+  rm: {
+    summary: "remove a model",
+    load: async () => (await import("./client/manage.ts")).removeCommand,
+  },
+  stop: {
+    summary: "unload a model everywhere",
+    load: async () => (await import("./client/manage.ts")).stopCommand,
+  },
   import: {
     summary: "make a model of a GGUF file",
     load: async () => (await import("./import.ts")).importCommand,
@@ -135,7 +167,8 @@ function overview(): string {
     "  ollamamax COMMAND --help    what a command takes",
     "  ollamamax --version",
     "",
-    "Everything else is set by environment variables: ollamamax config --help lists them.",
+    "run to stop call the node at OLLAMA_HOST (127.0.0.1:11434), with OLLAMA_API_KEY where keys are asked for. Everything else",
+    "is set by environment variables: ollamamax config --help lists them.",
   ].join("\n");
 }
 

@@ -1,0 +1,156 @@
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import { AppError, messageOf } from "../../core/errors.ts";
+
+export type Json = Readonly<Record<string, unknown>>;
+
+const DEFAULT_PORT = "11434";
+/** Addresses that a node binds and nobody can call. */
+const ANY_ADDRESS: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "[::]": "[::1]" };
+
+export type ClientErrorCode = "NODE_UNREACHABLE" | "NODE_REFUSED" | "NODE_STOPPED";
+
+/** What a node's API said, or that none answered. */
+export class ClientError extends AppError<ClientErrorCode> {
+  readonly status: number | undefined;
+
+  constructor(code: ClientErrorCode, message: string, status?: number) {
+    super(code, message);
+    this.status = status;
+  }
+}
+
+/** Calls the API of the node at OLLAMA_HOST, as Ollama's own commands do. */
+export class ApiClient {
+  readonly url: string;
+  readonly #key: string | undefined;
+
+  private constructor(url: string, key: string | undefined) {
+    this.url = url;
+    this.#key = key;
+  }
+
+  static of(env: NodeJS.ProcessEnv): ApiClient {
+    return new ApiClient(nodeUrl(env["OLLAMA_HOST"] ?? ""), env["OLLAMA_API_KEY"] || undefined);
+  }
+
+  async get(path: string, signal?: AbortSignal): Promise<Json> {
+    return await jsonOf(await this.#call("GET", path, undefined, signal));
+  }
+
+  async send(
+    method: "POST" | "DELETE",
+    path: string,
+    body: Json,
+    signal?: AbortSignal,
+  ): Promise<Json> {
+    return await jsonOf(await this.#call(method, path, body, signal));
+  }
+
+  /** The objects of a streamed answer. One that says `error` is thrown. */
+  async *stream(path: string, body: Json, signal?: AbortSignal): AsyncGenerator<Json> {
+    const response = await this.#call("POST", path, body, signal);
+    if (!response.body) return;
+    const input = Readable.fromWeb(response.body);
+    try {
+      for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+        if (line === "") continue;
+        const item = parse(line);
+        if (typeof item["error"] === "string") throw new ClientError("NODE_REFUSED", item["error"]);
+        yield item;
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof ClientError) throw error;
+      throw new ClientError(
+        "NODE_STOPPED",
+        `${this.url} stopped in the middle: ${messageOf(error)}`,
+      );
+    } finally {
+      input.destroy();
+    }
+  }
+
+  async #call(
+    method: string,
+    path: string,
+    body: Json | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
+    const response = await this.#fetch(path, {
+      method,
+      headers: {
+        ...(body && { "Content-Type": "application/json" }),
+        ...(this.#key && { Authorization: `Bearer ${this.#key}` }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+      ...(signal && { signal }),
+    });
+    if (response.ok) return response;
+    const text = await response.text();
+    throw refused(response.status, reasonIn(text) ?? `${response.status} ${response.statusText}`);
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(this.url + path, init);
+    } catch (error) {
+      init.signal?.throwIfAborted();
+      const cause = error instanceof Error && error.cause ? error.cause : error;
+      throw new ClientError(
+        "NODE_UNREACHABLE",
+        `no node answers at ${this.url} (${messageOf(cause)}): start one with \`ollamamax up\`, or set OLLAMA_HOST to one that runs`,
+      );
+    }
+  }
+}
+
+/** Ollama's forms: host, host:port, a URL; without a port 11434, or the scheme's own where there is a scheme. */
+export function nodeUrl(text: string): string {
+  const given = text.trim().replace(/\/+$/, "");
+  const hasScheme = /^\s*https?:\/\//i.test(text);
+  const url = URL.parse(hasScheme ? given : `http://${given === "" ? "127.0.0.1" : given}`);
+  if (url?.username !== "" || url.search !== "") {
+    throw new AppError(
+      "USAGE",
+      `OLLAMA_HOST=${JSON.stringify(text)} is no address: take [http://]host[:port]`,
+    );
+  }
+  const host = ANY_ADDRESS[url.hostname] ?? url.hostname;
+  const port = url.port || (hasScheme || /:80$/.test(given) ? "" : DEFAULT_PORT);
+  const path = url.pathname.replace(/\/+$/, "");
+  return `${url.protocol}//${host}${port === "" ? "" : `:${port}`}${path}`;
+}
+
+function refused(status: number, reason: string): ClientError {
+  const step = status === 401 ? " (OLLAMA_API_KEY takes it)" : "";
+  return new ClientError("NODE_REFUSED", reason + step, status);
+}
+
+async function jsonOf(response: Response): Promise<Json> {
+  const text = await response.text();
+  return text.trim() === "" ? {} : parse(text);
+}
+
+function parse(text: string): Json {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isRecord(value)) return value;
+  } catch {
+    // Said below.
+  }
+  throw new ClientError("NODE_STOPPED", `what answers is no node: ${text.slice(0, 80)}`);
+}
+
+function reasonIn(text: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) && typeof value["error"] === "string" ? value["error"] : undefined;
+  } catch {
+    return text.trim() === "" ? undefined : text.trim().slice(0, 200);
+  }
+}
+
+function isRecord(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,91 @@
+import { AppError } from "../../core/errors.ts";
+import type { Command } from "../command.ts";
+import { formatTable } from "../table.ts";
+import { ApiClient, type Json } from "./api-client.ts";
+
+/** Each prints one field as it is. */
+const PARTS = ["license", "modelfile", "parameters", "system", "template"] as const;
+const LICENSE_LINES = 2;
+
+export const showCommand: Command = {
+  usage:
+    "MODEL [--license | --modelfile | --parameters | --system | --template] [--verbose] [--json]",
+  help: [
+    "Tells what is known of a model.",
+    "",
+    "  --license, --modelfile, --parameters, --system, --template   that part alone, as it is",
+    "  --verbose   every value of the file's metadata",
+    "  --json      as the API says it",
+  ].join("\n"),
+  options: {
+    ...Object.fromEntries(PARTS.map((part) => [part, { type: "boolean" as const }])),
+    verbose: { type: "boolean", short: "v" },
+    json: { type: "boolean" },
+  },
+  positionals: ["MODEL"],
+  run: async ({ options, positionals: [model = ""] }) => {
+    const wanted = PARTS.filter((part) => options[part]);
+    if (wanted.length > 1) {
+      throw new AppError(
+        "USAGE",
+        `only one of ${wanted.map((part) => `--${part}`).join(", ")} can be shown`,
+      );
+    }
+    const verbose = options["verbose"] === true;
+    const shown = await ApiClient.of(process.env).send("POST", "/api/show", { model, verbose });
+    const [part] = wanted;
+    if (options["json"]) console.log(JSON.stringify(shown));
+    else console.log(part ? `${shown[part] ?? ""}` : sections(shown, verbose));
+    return 0;
+  },
+};
+
+function sections(shown: Json, verbose: boolean): string {
+  const details = record(shown["details"]);
+  const info = record(shown["model_info"]);
+  const architecture = `${info["general.architecture"] ?? details["family"] ?? ""}`;
+  const rows: (readonly [string, unknown])[] = [
+    ["architecture", architecture],
+    ["parameters", details["parameter_size"]],
+    ["context length", info[`${architecture}.context_length`]],
+    ["embedding length", info[`${architecture}.embedding_length`]],
+    ["quantization", details["quantization_level"]],
+  ];
+  const model = rows.filter(([, value]) => value !== undefined && value !== "");
+  const capabilities = Array.isArray(shown["capabilities"]) ? shown["capabilities"] : [];
+  const parameters = `${shown["parameters"] ?? ""}`.split("\n").filter((line) => line !== "");
+  const license = `${shown["license"] ?? ""}`.split("\n").filter((line) => line.trim() !== "");
+  return [
+    section(
+      "Model",
+      model.map(([name, value]) => [name, `${value}`]),
+    ),
+    section(
+      "Capabilities",
+      capabilities.map((name) => [`${name}`]),
+    ),
+    section(
+      "Parameters",
+      parameters.map((line) => line.split(/\s+(.*)/).slice(0, 2)),
+    ),
+    section("System", shown["system"] ? [[`${shown["system"]}`]] : []),
+    section(
+      "License",
+      license.slice(0, LICENSE_LINES).map((line) => [line.trim()]),
+    ),
+    section(
+      "Metadata",
+      verbose ? Object.entries(info).map(([name, value]) => [name, JSON.stringify(value)]) : [],
+    ),
+  ].join("");
+}
+
+function section(title: string, rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return "";
+  const lines = formatTable(rows).split("\n");
+  return `  ${title}\n${lines.map((line) => `    ${line}\n`).join("")}\n`;
+}
+
+function record(value: unknown): Json {
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
