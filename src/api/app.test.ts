@@ -14,6 +14,8 @@ t.test("routes that need nothing", async (t) => {
     ["HEAD /", 200, TEXT, ""],
     ["GET /api/version", 200, JSON_UTF8, '{"version":"0.33.0"}'],
     ["HEAD /api/version", 200, JSON_UTF8, ""],
+    ["GET /api/status", 200, JSON_UTF8, '{"cloud":{"disabled":true,"source":"config"}}'],
+    ["HEAD /api/status", 405, TEXT, ""],
     ["HEAD /api/tags", 200, JSON_UTF8, ""],
     ["GET /health/live", 200, JSON_UTF8, '{"status":"ok"}'],
     ["HEAD /health/live", 200, JSON_UTF8, ""],

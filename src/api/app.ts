@@ -39,6 +39,13 @@ type Route = readonly [methods: string, path: string, need: Need, handler: Handl
 export const ROUTES: readonly Route[] = [
   ["GET HEAD", "/", "nothing", () => plain("Ollama is running", 200)],
   ["GET HEAD", "/api/version", "nothing", (_c, context) => version(context)],
+  // What Ollama says where its cloud is switched off: there is none here.
+  [
+    "GET",
+    "/api/status",
+    "nothing",
+    () => jsonReply({ cloud: { disabled: true, source: "config" } }),
+  ],
   ["GET HEAD", "/api/tags", "models.read", tags],
   ["GET", "/api/ps", "models.read", ps],
   ["POST", "/api/show", "models.read", show],

@@ -17,6 +17,7 @@ const TABLE: Readonly<Record<string, typeof ANYBODY | readonly Role[]>> = {
   "HEAD /": ANYBODY,
   "GET /api/version": ANYBODY,
   "HEAD /api/version": ANYBODY,
+  "GET /api/status": ANYBODY,
   "GET /health/live": ANYBODY,
   "HEAD /health/live": ANYBODY,
   "GET /health/ready": ANYBODY,
