@@ -18,6 +18,7 @@ import { HttpError } from "./http/http-error.ts";
 import { recorded } from "./http/recorded.ts";
 import { jsonReply } from "./http/reply.ts";
 import type { ApiEnv } from "./http/request-signal.ts";
+import { blob } from "./ollama/blobs.ts";
 import { chat } from "./ollama/chat.ts";
 import { embed, embeddings } from "./ollama/embed.ts";
 import { generate } from "./ollama/generate.ts";
@@ -31,6 +32,7 @@ import { embeddings as openAiEmbeddings } from "./openai/embeddings.ts";
 import { openAiErrorResponse } from "./openai/errors.ts";
 import { model as openAiModel, models as openAiModels } from "./openai/models.ts";
 import { responses } from "./openai/responses.ts";
+import { docs, openApi } from "./openapi/routes.ts";
 
 type Handler = (c: Context<ApiEnv>, context: RouteContext) => Response | Promise<Response>;
 type Route = readonly [methods: string, path: string, need: Need, handler: Handler];
@@ -53,6 +55,7 @@ export const ROUTES: readonly Route[] = [
   ["POST", "/api/chat", "models.use", recorded("generate", chat)],
   ["POST", "/api/embed", "models.use", recorded("embed", embed)],
   ["POST", "/api/embeddings", "models.use", recorded("embed", embeddings)],
+  ["HEAD POST", "/api/blobs/:digest{.+}", "models.manage", blob],
   ["POST", "/api/tokenize", "models.use", tokenize],
   ["POST", "/api/detokenize", "models.use", detokenize],
   ["POST", "/v1/chat/completions", "models.use", recorded("generate", chatCompletions)],
@@ -73,6 +76,8 @@ export const ROUTES: readonly Route[] = [
   ["GET HEAD", "/health/live", "nothing", () => live()],
   ["GET HEAD", "/health/ready", "nothing", (_c, context) => ready(context.readiness())],
   ["GET HEAD", "/health/db", "nothing", (_c, context) => stores(context)],
+  ["GET", "/openapi.json", "nothing", (_c, { options }) => openApi(ROUTES, options.version)],
+  ["GET", "/docs", "nothing", () => docs()],
 ];
 
 /** A draining node still tells that it lives, and what it knows. */
@@ -100,8 +105,8 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
   app.use(async (c, next) => {
     const refused = refusal(c, gate);
     if (refused) return refused;
-    // Hono answers HEAD wherever there is a GET; Ollama only where the table says so.
-    if (c.req.method === "HEAD" && !methodsOf(c.req.path).includes("HEAD")) return notFound(c);
+    // Hono takes HEAD for GET; Ollama has one without the other, both ways.
+    if (!methodsOf(c.req.path).includes(c.req.method)) return notFound(c);
     if (isDraining() && !WHILE_DRAINING.test(c.req.path)) return refusedReply(c, DRAINING, context);
     await next();
     const origin = c.req.header("origin");
@@ -112,7 +117,7 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
   });
   const authorize = context.authority && authorizer(context.authority, context);
   for (const [methods, path, need, handler] of ROUTES) {
-    app.on(methods.split(" "), path, (c) => {
+    app.on(methods.replace(/\bHEAD\b/, "GET HEAD").split(" "), path, (c) => {
       const refused = authorize?.(c, need);
       return refused ? refusedReply(c, refused, context) : handler(c, context);
     });

@@ -5,6 +5,7 @@ import type { Recorder } from "../core/history.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type {
+  BlobStore,
   ClusterView,
   Engine,
   Inference,
@@ -49,6 +50,7 @@ export interface ApiDeps {
   readonly replicas: ReplicaIndex;
   readonly engine: Pick<Engine, "status">;
   readonly models: Pick<LocalModels, "list">;
+  readonly blobs: Pick<BlobStore, "stat" | "create">;
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly random: Random;

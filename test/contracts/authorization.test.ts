@@ -18,6 +18,8 @@ const TABLE: Readonly<Record<string, typeof ANYBODY | readonly Role[]>> = {
   "GET /api/version": ANYBODY,
   "HEAD /api/version": ANYBODY,
   "GET /api/status": ANYBODY,
+  "GET /openapi.json": ANYBODY,
+  "GET /docs": ANYBODY,
   "GET /health/live": ANYBODY,
   "HEAD /health/live": ANYBODY,
   "GET /health/ready": ANYBODY,

@@ -1,6 +1,7 @@
 import { DurationError } from "../../core/duration.ts";
 import { INFERENCE_ERRORS, InferenceError, isAborted, messageOf } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import { MANAGEMENT_ERRORS, managementCodeOf } from "../../core/management.ts";
 import { goJson } from "../json/go-json.ts";
 import { JsonError } from "../json/scan.ts";
 import { HttpError } from "./http-error.ts";
@@ -28,6 +29,8 @@ export function errorReply(error: unknown): ErrorReply {
       ? reply(status, error.message, { "Retry-After": retryAfter(error) })
       : reply(status, error.message);
   }
+  const code = managementCodeOf(error);
+  if (code) return reply(MANAGEMENT_ERRORS[code].status, messageOf(error));
   return isAborted(error) ? reply(GONE, "request canceled") : reply(500, UNKNOWN);
 }
 

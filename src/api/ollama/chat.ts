@@ -29,7 +29,7 @@ const TOOL: Shape = {
   },
 };
 
-const SHAPE = {
+export const CHAT_SHAPE = {
   name: "ChatRequest",
   fields: {
     model: "string",
@@ -107,7 +107,7 @@ interface Body {
 
 /** POST /api/chat. The checks come in Ollama's order, since clients see the first that fails. */
 export async function chat(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
-  const body: Body = await readAsk(c, context, SHAPE);
+  const body: Body = await readAsk(c, context, CHAT_SHAPE);
   const logprobs = parseLogprobs(body.logprobs, body.top_logprobs);
   const { model = "", messages = [], tools = [], keep_alive: keepAliveMs } = body;
   if (model === "") throw new HttpError(400, "model is required");

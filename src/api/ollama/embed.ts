@@ -12,7 +12,7 @@ import { loadRequestOf } from "./load-request.ts";
 import { parseOptions } from "./options.ts";
 import { readAsk } from "./read-ask.ts";
 
-const EMBED_SHAPE = {
+export const EMBED_SHAPE = {
   name: "EmbedRequest",
   fields: {
     model: "string",
@@ -62,7 +62,7 @@ export async function embed(c: Context<ApiEnv>, context: RouteContext): Promise<
   );
 }
 
-const EMBEDDINGS_SHAPE = {
+export const EMBEDDINGS_SHAPE = {
   name: "EmbeddingRequest",
   fields: { model: "string", prompt: "string", keep_alive: KEEP_ALIVE, options: OBJECT },
 } as const;

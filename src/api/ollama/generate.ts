@@ -19,7 +19,7 @@ import { parseOptions } from "./options.ts";
 import { readAsk } from "./read-ask.ts";
 import { type Piece, runAnswer } from "./run.ts";
 
-const SHAPE = {
+export const GENERATE_SHAPE = {
   name: "GenerateRequest",
   fields: {
     model: "string",
@@ -67,7 +67,7 @@ interface Body {
 
 /** POST /api/generate. The checks come in Ollama's order, since clients see the first that fails. */
 export async function generate(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
-  const body: Body = await readAsk(c, context, SHAPE);
+  const body: Body = await readAsk(c, context, GENERATE_SHAPE);
   const logprobs = parseLogprobs(body.logprobs, body.top_logprobs);
   const { model = "", prompt = "", keep_alive: keepAliveMs } = body;
   if (model === "") throw new HttpError(404, "model '' not found");

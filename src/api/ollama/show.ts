@@ -8,7 +8,7 @@ import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
 import { isRecord } from "../json/decode.ts";
 import { findModel, parseWantedName } from "./find-model.ts";
 
-const SHAPE = {
+export const SHOW_SHAPE = {
   name: "ShowRequest",
   fields: { model: "string", name: "string", verbose: "bool", system: "string" },
 } as const;
@@ -25,7 +25,7 @@ const EDITOR_AGENT = "GitHubCopilotChat/";
 
 /** POST /api/show, from this node's files or a holder's. */
 export async function show(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
-  const body: Body = await readJson(c.req.raw, context.options.bodyBytesMax, SHAPE);
+  const body: Body = await readJson(c.req.raw, context.options.bodyBytesMax, SHOW_SHAPE);
   const text = body.model || body.name || "";
   if (text === "") throw new HttpError(400, "model is required");
   const name = parseWantedName(text);

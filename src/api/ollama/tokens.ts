@@ -12,11 +12,11 @@ import { parseOptions } from "./options.ts";
 import { readAsk } from "./read-ask.ts";
 
 const COMMON = { model: "string", keep_alive: KEEP_ALIVE, options: OBJECT } as const;
-const TOKENIZE_SHAPE = {
+export const TOKENIZE_SHAPE = {
   name: "TokenizeRequest",
   fields: { ...COMMON, content: "string", add_special: "bool", parse_special: "bool" },
 } as const;
-const DETOKENIZE_SHAPE = {
+export const DETOKENIZE_SHAPE = {
   name: "DetokenizeRequest",
   fields: { ...COMMON, tokens: { list: "int" } },
 } as const;

@@ -8,7 +8,7 @@ import { type ApiEnv, askingOf } from "../http/request-signal.ts";
 import { checkedVector, toLength } from "../ollama/embed.ts";
 import { requireEmbeddingModel } from "../ollama/find-model.ts";
 
-const SHAPE = {
+export const EMBEDDINGS_SHAPE = {
   name: "openai.EmbedRequest",
   fields: { model: "string", input: "any", dimensions: "int", encoding_format: "string" },
 } as const;
@@ -22,7 +22,7 @@ interface Body {
 
 /** POST /v1/embeddings: vectors of length 1. OpenAI's own clients ask for base64 and decode it. */
 export async function embeddings(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
-  const body: Body = await readRequest(c, context.options.bodyBytesMax, SHAPE);
+  const body: Body = await readRequest(c, context.options.bodyBytesMax, EMBEDDINGS_SHAPE);
   const { model = "", dimensions = 0 } = body;
   const inputs = parseInputs(body.input);
   const encode = parseEncoding(body.encoding_format);

@@ -1,0 +1,91 @@
+import { OPERATIONS, type Operation } from "./operations.ts";
+import { type Schema, schemaOf } from "./schema-of.ts";
+
+/** Of a route, as the application's table has it. */
+export type RouteRow = readonly [methods: string, path: string, need: string, ...rest: unknown[]];
+
+const ERRORS: Readonly<Record<string, string>> = {
+  400: "The request is wrong; `error` says where.",
+  401: "A key is needed, and none or a wrong one came.",
+  403: "The key's role may not do this.",
+  404: "There is no such model.",
+  503: "Busy, or shutting down; `Retry-After` says when to ask again.",
+};
+
+/** The API as OpenAPI 3.1 has it (https://spec.openapis.org/oas/v3.1.1), made of the routes and of what decodes their bodies. */
+export function openApiDocument(routes: readonly RouteRow[], version: string): Schema {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const [methods, path, need] of routes) {
+    const operation = OPERATIONS[path];
+    // HEAD is GET without a body.
+    const [method = ""] = methods.split(" ");
+    if (!operation) continue;
+    const { shown, parameters } = pathOf(path);
+    paths[shown] ??= {};
+    paths[shown][method.toLowerCase()] = operationOf(
+      operation,
+      `${method} ${path}`,
+      need,
+      parameters,
+    );
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "OllamaMax",
+      version,
+      description:
+        "One node's API: Ollama's, OpenAI's and Anthropic's, served by the whole cluster.",
+    },
+    paths,
+    components: {
+      securitySchemes: {
+        key: { type: "http", scheme: "bearer", description: "where OLLAMA_AUTH_MODE is required" },
+      },
+    },
+  };
+}
+
+function operationOf(
+  { group, summary, body, stream, answer, query = {} }: Operation,
+  id: string,
+  need: string,
+  pathParameters: readonly Schema[],
+): Schema {
+  const open = need === "nothing";
+  const queryParameters = Object.entries(query).map(([name, description]) => ({
+    ...{ name, in: "query", description, schema: { type: "string" } },
+  }));
+  const kinds = [answer ?? "application/json", ...(stream ? [stream] : [])];
+  const refusals = Object.entries(ERRORS).filter(([status]) => isPossible(status, open, body));
+  return {
+    operationId: id.replaceAll(/[^a-zA-Z0-9]+/g, "_").replace(/_$/, ""),
+    ...{ tags: [group], summary, security: open ? [] : [{ key: [] }] },
+    parameters: [...pathParameters, ...queryParameters],
+    ...(body && {
+      requestBody: { required: true, content: { "application/json": { schema: schemaOf(body) } } },
+    }),
+    responses: {
+      200: { description: "OK", content: Object.fromEntries(kinds.map((kind) => [kind, {}])) },
+      ...Object.fromEntries(refusals.map(([status, description]) => [status, { description }])),
+    },
+  };
+}
+
+function isPossible(status: string, open: boolean, body: unknown): boolean {
+  if (status === "401" || status === "403") return !open;
+  return body !== undefined;
+}
+
+/** Hono's ":id{.+}" as OpenAPI's "{id}". */
+function pathOf(path: string): { readonly shown: string; readonly parameters: readonly Schema[] } {
+  const names: string[] = [];
+  const shown = path.replaceAll(/:(\w+)(\{[^}]*\})?/g, (_match, name: string) => {
+    names.push(name);
+    return `{${name}}`;
+  });
+  const parameters = names.map((name) => ({
+    ...{ name, in: "path", required: true, schema: { type: "string" } },
+  }));
+  return { shown, parameters };
+}

@@ -1,0 +1,129 @@
+import { MESSAGES_SHAPE } from "../anthropic/messages-request.ts";
+import type { Shape } from "../json/decode.ts";
+import { CHAT_SHAPE } from "../ollama/chat.ts";
+import { EMBED_SHAPE, EMBEDDINGS_SHAPE } from "../ollama/embed.ts";
+import { GENERATE_SHAPE } from "../ollama/generate.ts";
+import { SHOW_SHAPE } from "../ollama/show.ts";
+import { DETOKENIZE_SHAPE, TOKENIZE_SHAPE } from "../ollama/tokens.ts";
+import { CHAT_SHAPE as OPENAI_CHAT_SHAPE } from "../openai/chat-request.ts";
+import { COMPLETION_SHAPE } from "../openai/completion-request.ts";
+import { EMBEDDINGS_SHAPE as OPENAI_EMBEDDINGS_SHAPE } from "../openai/embeddings.ts";
+import { RESPONSES_SHAPE } from "../openai/responses-request.ts";
+
+export interface Operation {
+  readonly group: "Ollama" | "OpenAI" | "Anthropic" | "Cluster" | "Health" | "Documentation";
+  readonly summary: string;
+  /** What the request's JSON is decoded by. */
+  readonly body?: Shape;
+  /** How a streamed answer is framed. */
+  readonly stream?: "application/x-ndjson" | "text/event-stream";
+  /** Of an answer that is no JSON. */
+  readonly answer?: string;
+  readonly query?: Readonly<Record<string, string>>;
+}
+
+const LOCAL = { local: "true: this node alone, not the cluster" };
+const PAGE = { limit: "items on a page, up to 200", cursor: "the page before's `next`" };
+const NDJSON = "application/x-ndjson";
+const EVENTS = "text/event-stream";
+
+/** What is said of each route, by its path in the table of routes. */
+export const OPERATIONS: Readonly<Record<string, Operation>> = {
+  "/": { group: "Ollama", summary: "Says that a server runs", answer: "text/plain" },
+  "/api/version": { group: "Ollama", summary: "The version of Ollama whose API this is" },
+  "/api/status": { group: "Ollama", summary: "Whether Ollama's cloud may be used: it may not" },
+  "/api/tags": { group: "Ollama", summary: "The models that the cluster can serve", query: LOCAL },
+  "/api/ps": { group: "Ollama", summary: "The models that are loaded", query: LOCAL },
+  "/api/show": { group: "Ollama", summary: "What is known of a model", body: SHOW_SHAPE },
+  "/api/generate": {
+    ...{ group: "Ollama", summary: "Goes on from a prompt", body: GENERATE_SHAPE, stream: NDJSON },
+  },
+  "/api/chat": {
+    ...{ group: "Ollama", summary: "Answers a conversation", body: CHAT_SHAPE, stream: NDJSON },
+  },
+  "/api/embed": { group: "Ollama", summary: "Vectors of texts", body: EMBED_SHAPE },
+  "/api/embeddings": {
+    ...{
+      group: "Ollama",
+      summary: "The vector of one text; the older form",
+      body: EMBEDDINGS_SHAPE,
+    },
+  },
+  "/api/tokenize": { group: "Ollama", summary: "A text's tokens", body: TOKENIZE_SHAPE },
+  "/api/detokenize": { group: "Ollama", summary: "The text of tokens", body: DETOKENIZE_SHAPE },
+  "/v1/chat/completions": {
+    ...{
+      group: "OpenAI",
+      summary: "Answers a conversation",
+      body: OPENAI_CHAT_SHAPE,
+      stream: EVENTS,
+    },
+  },
+  "/v1/completions": {
+    ...{
+      group: "OpenAI",
+      summary: "Goes on from a prompt",
+      body: COMPLETION_SHAPE,
+      stream: EVENTS,
+    },
+  },
+  "/v1/embeddings": { group: "OpenAI", summary: "Vectors of texts", body: OPENAI_EMBEDDINGS_SHAPE },
+  "/v1/responses": {
+    ...{ group: "OpenAI", summary: "Answers, without keeping state", body: RESPONSES_SHAPE },
+    stream: EVENTS,
+  },
+  "/v1/models": { group: "OpenAI", summary: "The models that the cluster can serve" },
+  "/v1/models/:id{.+}": { group: "OpenAI", summary: "One of them" },
+  "/v1/messages": {
+    ...{
+      group: "Anthropic",
+      summary: "Answers a conversation",
+      body: MESSAGES_SHAPE,
+      stream: EVENTS,
+    },
+  },
+  "/v1/messages/count_tokens": {
+    ...{
+      group: "Anthropic",
+      summary: "How many tokens a conversation takes",
+      body: MESSAGES_SHAPE,
+    },
+  },
+  "/api/cluster/nodes": { group: "Cluster", summary: "The nodes, as this one sees them now" },
+  "/api/cluster/replicas": {
+    group: "Cluster",
+    summary: "Who holds which model, as this node knows it",
+  },
+  "/api/cluster/models": {
+    ...{ group: "Cluster", summary: "The registry's models" },
+    query: {
+      ...{ search: "words in names and descriptions", name: "a name, with * for any part" },
+      ...{ tag: "as often as wanted", status: "active, deprecated or deleted", ...PAGE },
+    },
+  },
+  "/api/cluster/requests": {
+    ...{ group: "Cluster", summary: "What became of requests" },
+    query: {
+      ...{ model: "a name", node: "a peer id", request_id: "one request" },
+      ...{ status: "completed or failed", strategy: "single, failover or data", ...PAGE },
+    },
+  },
+  "/api/cluster/audit": {
+    ...{ group: "Cluster", summary: "Who changed what" },
+    query: { table: "a table's name", operation: "INSERT, UPDATE or DELETE", ...PAGE },
+  },
+  "/api/cluster/registry/nodes": {
+    ...{ group: "Cluster", summary: "Every node that was ever recorded", query: PAGE },
+  },
+  "/api/cluster/registry/replicas": {
+    ...{ group: "Cluster", summary: "Replicas, as recorded", query: PAGE },
+  },
+  "/health/live": { group: "Health", summary: "Whether the process runs" },
+  "/health/ready": {
+    group: "Health",
+    summary: "Whether requests are served, and what is not ready",
+  },
+  "/health/db": { group: "Health", summary: "Whether Postgres and Redis answer, asked now" },
+  "/openapi.json": { group: "Documentation", summary: "This document" },
+  "/docs": { group: "Documentation", summary: "This document as a page", answer: "text/html" },
+};
