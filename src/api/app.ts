@@ -105,8 +105,8 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
   app.use(async (c, next) => {
     const refused = refusal(c, gate);
     if (refused) return refused;
-    // Hono takes HEAD for GET; Ollama has one without the other, both ways.
-    if (!methodsOf(c.req.path).includes(c.req.method)) return notFound(c);
+    // Hono answers HEAD wherever there is a GET; Ollama only where the table says so.
+    if (c.req.method === "HEAD" && !methodsOf(c.req.path).includes("HEAD")) return notFound(c);
     if (isDraining() && !WHILE_DRAINING.test(c.req.path)) return refusedReply(c, DRAINING, context);
     await next();
     const origin = c.req.header("origin");
@@ -117,7 +117,9 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
   });
   const authorize = context.authority && authorizer(context.authority, context);
   for (const [methods, path, need, handler] of ROUTES) {
+    // To Hono a HEAD is a GET, also where the table has no GET.
     app.on(methods.replace(/\bHEAD\b/, "GET HEAD").split(" "), path, (c) => {
+      if (!methods.split(" ").includes(c.req.method)) return notFound(c);
       const refused = authorize?.(c, need);
       return refused ? refusedReply(c, refused, context) : handler(c, context);
     });

@@ -4,6 +4,7 @@ import type { Permission, Role } from "../core/auth.ts";
 export const PERMISSION_ROLES: Readonly<Record<Permission, readonly Role[]>> = {
   "models.read": ["admin", "operator", "user", "readonly"],
   "models.use": ["admin", "operator", "user"],
+  "models.manage": ["admin", "operator"],
   "cluster.read": ["admin", "operator", "user", "readonly"],
   "cluster.manage": ["admin", "operator"],
   "history.read": ["admin", "operator", "readonly"],

@@ -6,6 +6,7 @@ export type Role = (typeof ROLES)[number];
 export const PERMISSIONS = [
   "models.read",
   "models.use",
+  "models.manage",
   "cluster.read",
   "cluster.manage",
   "history.read",

@@ -98,11 +98,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   const api = stack.use(
     await Api.open(apiOptions(options), {
       ...component("api"),
-      inference: router,
-      view,
-      replicas,
-      engine,
-      models,
+      ...{ inference: router, view, replicas, engine, models, blobs: models },
       catalog: cachedCatalog(new RegistryCatalog(registry), cache),
       readiness: () => [
         registryReadiness(registry),

@@ -1,0 +1,81 @@
+import { AppError } from "./errors.ts";
+import type { Message } from "./inference.ts";
+import type { ModelName } from "./model-name.ts";
+import type { Waiting } from "./ports.ts";
+
+/** What can go wrong with the models in a store, and the HTTP status that tells it. The message is what a client reads. */
+export const MANAGEMENT_ERRORS = {
+  INVALID_REQUEST: { status: 400 },
+  INVALID_MODEL_NAME: { status: 400 },
+  DIGEST_MISMATCH: { status: 400 },
+  BLOB_NOT_FOUND: { status: 400 },
+  NOT_GGUF: { status: 400 },
+  UNSUPPORTED_VERSION: { status: 400 },
+  TRUNCATED: { status: 400 },
+  TOO_LARGE: { status: 400 },
+  MALFORMED: { status: 400 },
+  SPLIT_NOT_SUPPORTED: { status: 400 },
+  MODEL_NOT_FOUND: { status: 404 },
+  QUANTIZATION_INVALID: { status: 500 },
+  BLOB_CHANGED: { status: 500 },
+  LAYER_INVALID: { status: 500 },
+  MANIFEST_INVALID: { status: 500 },
+  MODELS_DIR_NOT_WRITABLE: { status: 500 },
+  NOT_POSSIBLE: { status: 501 },
+  NODES_FAILED: { status: 502 },
+  DISK_FULL: { status: 507 },
+} as const satisfies Record<string, { readonly status: number }>;
+
+export type ManagementErrorCode = keyof typeof MANAGEMENT_ERRORS;
+
+export class ManagementError extends AppError<ManagementErrorCode> {}
+
+/** Of a failure of this table, whoever made it; undefined for any other. */
+export function managementCodeOf(error: unknown): ManagementErrorCode | undefined {
+  if (!(error instanceof AppError)) return undefined;
+  const { code }: AppError = error;
+  return isManagementCode(code) ? code : undefined;
+}
+
+export function isManagementCode(code: string): code is ManagementErrorCode {
+  return Object.hasOwn(MANAGEMENT_ERRORS, code);
+}
+
+/** A model to make, as Ollama's POST /api/create has it. Digests are of blobs that are in the store already. */
+export interface CreateRequest {
+  readonly name: ModelName;
+  /** The model whose layers the new one begins with. */
+  readonly from?: ModelName;
+  /** File name → digest. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly adapters: Readonly<Record<string, string>>;
+  readonly template?: string;
+  readonly system?: string;
+  readonly licenses: readonly string[];
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly messages: readonly Message[];
+  readonly renderer?: string;
+  readonly parser?: string;
+  readonly requires?: string;
+  readonly quantize?: string;
+}
+
+/** A line of the stream that a long call answers with. */
+export interface Progress {
+  readonly status: string;
+  readonly digest?: string;
+  readonly total?: number;
+  readonly completed?: number;
+}
+
+/** Changes the models in one store. Owner: blobs. */
+export interface ModelKeeper {
+  /** False: there is no such source. What had the destination's name is replaced. */
+  copy(source: ModelName, destination: ModelName, o: Waiting): Promise<boolean>;
+  /** With the blobs that no other model needs. False: there is no such model. */
+  remove(name: ModelName, o: Waiting): Promise<boolean>;
+  /** Whether there is a manifest of that name, whole or not. */
+  has(name: ModelName, o: Waiting): Promise<boolean>;
+  /** The last line is `success`; leaving before it, or a failure, leaves no model. */
+  create(request: CreateRequest, o: Waiting): AsyncIterable<Progress>;
+}
