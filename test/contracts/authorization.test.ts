@@ -44,6 +44,8 @@ const TABLE: Readonly<Record<string, typeof ANYBODY | readonly Role[]>> = {
   "POST /v1/messages": ["admin", "operator", "user"],
   "POST /v1/messages/count_tokens": ["admin", "operator", "user"],
   "POST /v1/embeddings": ["admin", "operator", "user"],
+  "HEAD /api/blobs/:digest{.+}": ["admin", "operator"],
+  "POST /api/blobs/:digest{.+}": ["admin", "operator"],
   "GET /api/cluster/nodes": ALL,
   "GET /api/cluster/replicas": ALL,
   "GET /api/cluster/models": ALL,

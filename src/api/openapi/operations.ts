@@ -49,6 +49,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       body: EMBEDDINGS_SHAPE,
     },
   },
+  "/api/blobs/:digest{.+}": {
+    ...{ group: "Ollama", summary: "Whether a blob is here; takes one", answer: "text/plain" },
+  },
   "/api/tokenize": { group: "Ollama", summary: "A text's tokens", body: TOKENIZE_SHAPE },
   "/api/detokenize": { group: "Ollama", summary: "The text of tokens", body: DETOKENIZE_SHAPE },
   "/v1/chat/completions": {
