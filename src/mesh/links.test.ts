@@ -192,3 +192,23 @@ t.test("where a peer is looked for", (t) => {
   }
   t.end();
 });
+
+t.test("whoever has said nothing yet does not hold up the end, nor harm it", async (t) => {
+  const sockets: Socket[] = [];
+  for (const hello of [undefined, Uint8Array.of(19), Uint8Array.of(22, 3, 1)]) {
+    const node = await openTestNode();
+    const closed: Promise<unknown>[] = [];
+    for (let i = 0; i < 5; i++) {
+      const socket = connect(portOf(node), "127.0.0.1").on("error", () => {});
+      await once(socket, "connect");
+      closed.push(new Promise((resolve) => socket.once("close", resolve)));
+      sockets.push(socket);
+      // It arrives while the node closes.
+      if (hello) socket.write(hello);
+    }
+    await node[Symbol.asyncDispose]();
+    for (const socket of sockets) socket.resume();
+    await Promise.all(closed);
+  }
+  t.equal(sockets.filter(({ destroyed }) => !destroyed).length, 0);
+});

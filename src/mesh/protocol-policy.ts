@@ -65,6 +65,17 @@ export const PROTOCOL_POLICIES: Readonly<Record<PeerProtocol, ProtocolPolicy>> =
     idleMs: 120_000,
     stallMs: 10_000,
   },
+  manage: {
+    callers: "admitted",
+    messageBytesMax: 16 * 1_024 ** 2,
+    exchangesPerPeerMax: 16,
+    exchangesMax: 256,
+    pooledPerPeerMax: 1,
+    linksPerPeerMax: 0,
+    idleMs: 30_000,
+    // A copy waits for one that hashes a large file.
+    stallMs: 300_000,
+  },
   link: {
     callers: "admitted",
     messageBytesMax: 4_096,

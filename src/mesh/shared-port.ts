@@ -22,7 +22,13 @@ export function tcpWithLinks(
     const createListener = transport.createListener.bind(transport);
     transport.createListener = (listening) => {
       const listener = createListener(listening);
-      divert(serverOf(listener), onLink);
+      const undecided = divert(serverOf(listener), onLink);
+      const close = listener.close.bind(listener);
+      listener.close = async (o) => {
+        // libp2p waits for every connection of the server, and knows none of these.
+        for (const socket of undecided) socket.destroy();
+        await close(o);
+      };
       return listener;
     };
     return transport;
@@ -35,22 +41,23 @@ function serverOf(listener: Listener): Server {
   throw new TypeError("libp2p's TCP listener has no server: see src/mesh/shared-port.ts");
 }
 
-function divert(server: Server, onLink: (socket: Socket) => void): void {
+/** Returns the connections of which nobody knows yet what they are. */
+function divert(server: Server, onLink: (socket: Socket) => void): ReadonlySet<Socket> {
   const toLibp2p = server.listeners("connection");
   server.removeAllListeners("connection");
-  let undecided = 0;
+  const undecided = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
-    if (undecided >= UNDECIDED_MAX) {
+    if (undecided.size >= UNDECIDED_MAX) {
       socket.destroy();
       return;
     }
-    undecided++;
+    undecided.add(socket);
     const ignore = (): void => {};
     const onTimeout = (): void => {
       socket.destroy();
     };
     const decided = (): void => {
-      undecided--;
+      undecided.delete(socket);
       socket.setTimeout(0, onTimeout);
       socket.off("error", ignore).off("close", decided).off("readable", onReadable);
     };
@@ -59,10 +66,13 @@ function divert(server: Server, onLink: (socket: Socket) => void): void {
       if (!first) return;
       decided();
       socket.unshift(first);
-      if (first[0] === TLS_HANDSHAKE) onLink(socket);
+      // A listener that has been closed meanwhile throws at a connection.
+      if (!server.listening) socket.destroy();
+      else if (first[0] === TLS_HANDSHAKE) onLink(socket);
       else for (const listener of toLibp2p) listener.call(server, socket);
     };
     socket.setTimeout(FIRST_BYTE_TIMEOUT_MS, onTimeout);
     socket.on("error", ignore).on("close", decided).on("readable", onReadable);
   });
+  return undecided;
 }

@@ -1,3 +1,4 @@
+import { systemClock } from "../../core/clock.ts";
 import type { Command } from "../command.ts";
 import { formatTable } from "../table.ts";
 import { ApiClient, type Json } from "./api-client.ts";
@@ -33,7 +34,7 @@ export const listCommand: Command = {
 function rowOf(model: Json): string[] {
   const { name, digest, size, modified_at: modifiedAt } = model;
   const id = `${digest}`.slice(0, ID_CHARS);
-  return [`${name}`, id, humanBytes(Number(size)), humanTime(modifiedAt, Date.now())];
+  return [`${name}`, id, humanBytes(Number(size)), humanTime(modifiedAt, systemClock.wallMs())];
 }
 
 export const psCommand: Command = {
@@ -65,7 +66,7 @@ function loadedRowOf(model: Json): string[] {
     humanBytes(Number(size)),
     processorOf(Number(size), Number(vram ?? 0)),
     `${context ?? ""}`,
-    humanTime(until, Date.now()),
+    humanTime(until, systemClock.wallMs()),
   ];
 }
 
