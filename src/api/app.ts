@@ -20,6 +20,9 @@ import { jsonReply } from "./http/reply.ts";
 import type { ApiEnv } from "./http/request-signal.ts";
 import { blob } from "./ollama/blobs.ts";
 import { chat } from "./ollama/chat.ts";
+import { copy } from "./ollama/copy.ts";
+import { create } from "./ollama/create.ts";
+import { remove } from "./ollama/delete.ts";
 import { embed, embeddings } from "./ollama/embed.ts";
 import { generate } from "./ollama/generate.ts";
 import { ps } from "./ollama/ps.ts";
@@ -55,6 +58,9 @@ export const ROUTES: readonly Route[] = [
   ["POST", "/api/chat", "models.use", recorded("generate", chat)],
   ["POST", "/api/embed", "models.use", recorded("embed", embed)],
   ["POST", "/api/embeddings", "models.use", recorded("embed", embeddings)],
+  ["POST", "/api/create", "models.manage", create],
+  ["POST", "/api/copy", "models.manage", copy],
+  ["DELETE", "/api/delete", "models.manage", remove],
   ["HEAD POST", "/api/blobs/:digest{.+}", "models.manage", blob],
   ["POST", "/api/tokenize", "models.use", tokenize],
   ["POST", "/api/detokenize", "models.use", detokenize],
@@ -132,7 +138,7 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
   return app;
 }
 
-const METHODS = ["GET", "HEAD", "POST", "OPTIONS"];
+const METHODS = ["GET", "HEAD", "POST", "DELETE", "OPTIONS"];
 
 /** Counts requests by their route, and how long each took until its answer began. */
 function requestMeter({ metrics = noMetrics }: RouteContext): (c: Context, ms: number) => void {

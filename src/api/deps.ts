@@ -3,6 +3,7 @@ import type { Catalog } from "../core/catalog.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Recorder } from "../core/history.ts";
 import type { Logger } from "../core/log.ts";
+import type { Management } from "../core/management.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type {
   BlobStore,
@@ -51,6 +52,7 @@ export interface ApiDeps {
   readonly engine: Pick<Engine, "status">;
   readonly models: Pick<LocalModels, "list">;
   readonly blobs: Pick<BlobStore, "stat" | "create">;
+  readonly management: Management;
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly random: Random;

@@ -175,7 +175,7 @@ async function finish(
   const configDigest = await partial.commit(o);
   const manifest = formatManifest({
     config: { digest: configDigest, sizeBytes: config.length },
-    model,
+    layers: [{ kind: "model", ...model }],
   });
   await store.rescan();
   if (store.find(name)?.manifest !== manifestDigestOf(manifest)) await store.put(name, manifest, o);

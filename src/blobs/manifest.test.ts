@@ -40,10 +40,13 @@ t.test("one that is made here reads back, and ends with a newline", (t) => {
   if (!digest) throw new Error("fixture");
   const made = formatManifest({
     config: { digest, sizeBytes: 7 },
-    model: { digest, sizeBytes: 5 },
+    layers: [{ kind: "model", digest, sizeBytes: 5, from: "x:latest" }],
   });
   t.equal(made.at(-1), 10);
-  t.match(parseManifest(made), { config: { sizeBytes: 7 }, layers: [{ kind: "model" }] });
+  t.match(parseManifest(made), {
+    config: { sizeBytes: 7 },
+    layers: [{ kind: "model", from: "x:latest" }],
+  });
   t.end();
 });
 

@@ -11,7 +11,6 @@ import { BlobError } from "./errors.ts";
 export const MEDIA_TYPES = {
   manifest: "application/vnd.docker.distribution.manifest.v2+json",
   config: "application/vnd.docker.container.image.v1+json",
-  model: "application/vnd.ollama.image.model",
 } as const;
 
 /** Models in many files have a few thousand layers. */
@@ -101,21 +100,28 @@ function layerOf(raw: z.output<typeof layerSchema>): Layer {
  * hence the same digest: it holds nothing of the place or the time.
  */
 export function formatManifest(parts: {
-  readonly config: { readonly digest: BlobDigest; readonly sizeBytes: number };
-  readonly model: { readonly digest: BlobDigest; readonly sizeBytes: number };
+  readonly config: Pick<Layer, "digest" | "sizeBytes">;
+  readonly layers: readonly Layer[];
 }): Uint8Array {
-  const layer = (mediaType: string, { digest, sizeBytes }: typeof parts.config) => ({
-    mediaType,
-    digest: formatDigest(digest),
-    size: sizeBytes,
-  });
   const manifest = {
     schemaVersion: 2,
     mediaType: MEDIA_TYPES.manifest,
-    config: layer(MEDIA_TYPES.config, parts.config),
-    layers: [layer(MEDIA_TYPES.model, parts.model)],
+    config: formatLayer(MEDIA_TYPES.config, parts.config),
+    layers: parts.layers.map((layer) => formatLayer(mediaTypeOf(layer), layer)),
   };
   return Buffer.from(`${JSON.stringify(manifest)}\n`);
+}
+
+function formatLayer(
+  mediaType: string,
+  { digest, sizeBytes, from }: Pick<Layer, "digest" | "sizeBytes" | "from">,
+): Readonly<Record<string, unknown>> {
+  const layer = { mediaType, digest: formatDigest(digest), size: sizeBytes };
+  return from === undefined ? layer : { ...layer, from };
+}
+
+function mediaTypeOf({ kind }: Layer): string {
+  return kind.includes("/") ? kind : `${OLLAMA_PREFIX}${kind}`;
 }
 
 /** Each blob once, since a layer may be named twice. */

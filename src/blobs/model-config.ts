@@ -30,9 +30,15 @@ export function parseModelConfig(json: unknown): ModelConfig {
   return configSchema.parse(json);
 }
 
-/** The config blob of a model that is made here. As Ollama does, always for amd64 and linux, whatever the machine is. */
+/** The config blob of a model that is made here. */
 export function formatModelConfig(facts: GgufFacts, model: BlobDigest): Uint8Array {
-  const config = {
+  const rootfs = { type: "layers", diff_ids: [formatDigest(model)] };
+  return Buffer.from(JSON.stringify({ ...modelConfigOf(facts), rootfs }));
+}
+
+/** The same without its list of layers. As Ollama does, always for amd64 and linux, whatever the machine is. */
+export function modelConfigOf(facts: GgufFacts): Readonly<Record<string, unknown>> {
+  return {
     model_format: "gguf",
     model_family: facts.architecture,
     model_families: [facts.architecture],
@@ -40,7 +46,5 @@ export function formatModelConfig(facts: GgufFacts, model: BlobDigest): Uint8Arr
     file_type: facts.quantization,
     architecture: "amd64",
     os: "linux",
-    rootfs: { type: "layers", diff_ids: [formatDigest(model)] },
   };
-  return Buffer.from(JSON.stringify(config));
 }

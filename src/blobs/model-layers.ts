@@ -15,8 +15,8 @@ export interface ModelLayers {
   readonly messages: readonly Message[];
 }
 
-const LAYER_BYTES_MAX = 16 * 1024 * 1024;
-const MESSAGES_MAX = 10_000;
+export const LAYER_BYTES_MAX = 16 * 1024 * 1024;
+export const MESSAGES_MAX = 10_000;
 
 const parametersSchema = z.record(z.string(), z.unknown());
 const messagesSchema = z

@@ -79,3 +79,26 @@ export interface ModelKeeper {
   /** The last line is `success`; leaving before it, or a failure, leaves no model. */
   create(request: CreateRequest, o: Waiting): AsyncIterable<Progress>;
 }
+
+/** What a call changed, and where. */
+export interface Changed {
+  /** False: nobody that could be asked has it. */
+  readonly found: boolean;
+  /** The names of nodes that have it and are away: there nothing was changed. */
+  readonly missed: readonly string[];
+}
+
+export interface Within extends Waiting {
+  /** On this node alone. */
+  readonly local: boolean;
+}
+
+/** Changes models in the cluster. What has resolved can be seen on this node. Owner: management. */
+export interface Management {
+  /** On every node that has the source; whoever has only an older destination loses that. */
+  copy(source: ModelName, destination: ModelName, o: Within): Promise<Changed>;
+  /** On every node that has it. */
+  remove(name: ModelName, o: Within): Promise<Changed>;
+  /** On this node, or on one that has `from`; whoever has an older model of that name loses it. */
+  create(request: CreateRequest, o: Within): AsyncIterable<Progress>;
+}

@@ -115,6 +115,7 @@ export const PEER_PROTOCOLS = {
   replicas: "/ollamamax/replicas/1",
   probe: "/ollamamax/probe/1",
   link: "/ollamamax/link/1",
+  manage: "/ollamamax/manage/1",
 } as const;
 export type PeerProtocol = keyof typeof PEER_PROTOCOLS;
 

@@ -17,6 +17,9 @@ t.test("the model's layers come first", (t) => {
   t.same(withLayers(input([user]), layers), [own, example, user]);
   t.same(withLayers(input([user], [1]), layers), [own, user], "a context stands in for MESSAGE");
   t.same(withLayers(input([system, user]), { ...layers, messages: [] }), [system, user]);
+  t.same(withLayers(input([system, user]), layers), [system, example, user]);
+  t.same(withLayers(input([user]), { ...layers, messages: [system] }), [system, user]);
+  t.same(withLayers(input([]), layers), [own, example]);
   t.same(withLayers(input([user]), { messages: [] }), [user]);
   t.end();
 });

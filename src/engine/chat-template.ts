@@ -15,14 +15,18 @@ export interface TemplateModel {
 }
 
 /**
- * The conversation as the model gets it: its MESSAGE layer first (unless the tokens of an earlier answer stand in for it),
- * and its SYSTEM in front when the conversation does not begin with one of its own.
+ * The conversation as the model gets it: the SYSTEM that it begins with, else the model's own; then the MESSAGE layer (unless
+ * the tokens of an earlier answer stand in for it). Ollama's chat puts the layer before a request's SYSTEM; many templates take
+ * a SYSTEM at the beginning only, and its generate does as here.
  */
 export function withLayers(
   input: Conversation,
   layers: { readonly system?: string | undefined; readonly messages: readonly Message[] },
 ): readonly Message[] {
-  const messages = input.context ? input.messages : [...layers.messages, ...input.messages];
+  const examples = input.context ? [] : layers.messages;
+  const [first, ...others] = input.messages;
+  if (first?.role === "system") return [first, ...examples, ...others];
+  const messages = [...examples, ...input.messages];
   if (!layers.system || messages[0]?.role === "system") return messages;
   return [{ role: "system", content: layers.system }, ...messages];
 }

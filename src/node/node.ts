@@ -1,9 +1,12 @@
 import { Api } from "../api/api.ts";
 import type { Readiness } from "../api/deps.ts";
 import { ModelStore } from "../blobs/model-store.ts";
+import { StoreKeeper } from "../blobs/store-keeper.ts";
 import type { Cache } from "../core/cache.ts";
 import { messageOf } from "../core/errors.ts";
 import { LlamaEngine } from "../engine/llama-engine.ts";
+import { ClusterModels } from "../management/cluster-models.ts";
+import { serveManagement } from "../management/serve-management.ts";
 import { parseClusterKey } from "../mesh/cluster-key.ts";
 import { loadOrCreateIdentity } from "../mesh/identity.ts";
 import { Mesh } from "../mesh/mesh.ts";
@@ -84,6 +87,9 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   );
   const { view, replicas, streams } = mesh;
   stack.use(servePeers({ ...component("router"), streams, engine, models }));
+  const keeper = new StoreKeeper(models, component("blobs"));
+  stack.use(serveManagement({ ...component("management"), streams, keeper }));
+  const management = new ClusterModels({ ...deps, keeper, view, replicas, streams });
   const router = stack.use(
     Router.open({
       ...component("router"),
@@ -98,7 +104,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   const api = stack.use(
     await Api.open(apiOptions(options), {
       ...component("api"),
-      ...{ inference: router, view, replicas, engine, models, blobs: models },
+      ...{ inference: router, view, replicas, engine, models, blobs: models, management },
       catalog: cachedCatalog(new RegistryCatalog(registry), cache),
       readiness: () => [
         registryReadiness(registry),
@@ -116,8 +122,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   stack.use(announceModels(models, replicas, () => sync.touch()));
   mesh.touch();
 
-  const urls = { apiUrl: api.url, webUrl: api.webUrl, metricsUrl: scraped.url };
-  const address = { nodeId: identity.nodeId, ...urls };
+  const address = addressOf(identity.nodeId, api, scraped);
   log.info({ ...address, p2p: mesh.multiaddrs() }, "node is ready");
   const opened = stack.move();
   return {
@@ -125,6 +130,10 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
     drain: () => drain({ report, mesh, api, engine }, deps),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+function addressOf(nodeId: string, api: Api, { url: metricsUrl }: MetricsServer): Node["address"] {
+  return { nodeId, apiUrl: api.url, webUrl: api.webUrl, metricsUrl };
 }
 
 /** What this node tells the registry of itself, and what the one that leads tells it of the others. */

@@ -1,6 +1,9 @@
 import { MESSAGES_SHAPE } from "../anthropic/messages-request.ts";
 import type { Shape } from "../json/decode.ts";
 import { CHAT_SHAPE } from "../ollama/chat.ts";
+import { COPY_SHAPE } from "../ollama/copy.ts";
+import { CREATE_SHAPE } from "../ollama/create.ts";
+import { DELETE_SHAPE } from "../ollama/delete.ts";
 import { EMBED_SHAPE, EMBEDDINGS_SHAPE } from "../ollama/embed.ts";
 import { GENERATE_SHAPE } from "../ollama/generate.ts";
 import { SHOW_SHAPE } from "../ollama/show.ts";
@@ -48,6 +51,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       summary: "The vector of one text; the older form",
       body: EMBEDDINGS_SHAPE,
     },
+  },
+  "/api/create": {
+    ...{ group: "Ollama", summary: "Makes a model", body: CREATE_SHAPE, stream: NDJSON },
+    query: LOCAL,
+  },
+  "/api/copy": {
+    ...{ group: "Ollama", summary: "Gives a model a second name", body: COPY_SHAPE, query: LOCAL },
+  },
+  "/api/delete": {
+    ...{ group: "Ollama", summary: "Deletes a model", body: DELETE_SHAPE, query: LOCAL },
   },
   "/api/blobs/:digest{.+}": {
     ...{ group: "Ollama", summary: "Whether a blob is here; takes one", answer: "text/plain" },

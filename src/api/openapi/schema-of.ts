@@ -18,6 +18,7 @@ const CUSTOM: Readonly<Record<string, Schema>> = {
   "api.ImageData": { type: "string", contentEncoding: "base64" },
   "api.Tool": { type: "object" },
   "map[string]interface {}": { type: "object" },
+  "map[string]string": { type: "object", additionalProperties: { type: "string" } },
 };
 
 /** The schema of what a shape decodes. A value may always be null, which leaves it unset. */

@@ -1,0 +1,81 @@
+import { type BlobDigest, formatDigest, parseBlobDigest } from "../core/digest.ts";
+import { ManagementError } from "../core/management.ts";
+import type { Waiting } from "../core/ports.ts";
+import { GgufError } from "./errors.ts";
+import { type Gguf, readGguf } from "./gguf.ts";
+import { type GgufFacts, ggufFacts } from "./gguf-facts.ts";
+import { blobPath } from "./layout.ts";
+import type { Layer } from "./manifest.ts";
+import type { ModelStore } from "./model-store.ts";
+
+/** A GGUF file that a model is made of: what it is for, and what is in it. */
+export interface GgufPart {
+  readonly layer: Layer;
+  readonly facts: GgufFacts;
+}
+
+/** Reads a file that a client has sent as a blob; its name only says what its sender thinks it is. */
+export async function readPart(
+  store: ModelStore,
+  [fileName, digestText]: readonly [string, string],
+  o: Waiting,
+): Promise<GgufPart> {
+  if (!isRelativePath(fileName)) throw invalid("file path must be relative");
+  const digest = digestText.includes("sha256") ? parseBlobDigest(digestText) : undefined;
+  if (!digest) throw invalid("invalid digest format");
+  const found = await store.stat(digest);
+  if (!found) {
+    const message = `blob "${formatDigest(digest)}" not found`;
+    throw new ManagementError("BLOB_NOT_FOUND", message);
+  }
+  const gguf = await readHead(store, digest, fileName, o);
+  const facts = ggufFacts(gguf);
+  if (facts.splitCount > 1) {
+    throw new ManagementError(
+      "SPLIT_NOT_SUPPORTED",
+      `${fileName} is one of several parts: merge them with \`llama-gguf-split --merge\` and send the result`,
+    );
+  }
+  return { layer: { kind: kindOf(gguf, facts), digest, sizeBytes: found.sizeBytes }, facts };
+}
+
+async function readHead(
+  store: ModelStore,
+  digest: BlobDigest,
+  fileName: string,
+  o: Waiting,
+): Promise<Gguf> {
+  try {
+    return await readGguf(blobPath(store.layout, digest), { verbose: false }, o);
+  } catch (error) {
+    if (!(error instanceof GgufError)) throw error;
+    if (/\.safetensors$/i.test(fileName)) {
+      throw new ManagementError(
+        "NOT_POSSIBLE",
+        "safetensors cannot be converted here: make a GGUF file of them with llama.cpp's convert_hf_to_gguf.py",
+      );
+    }
+    if (error.code === "NOT_GGUF") throw invalid("supplied file was not in GGUF format");
+    // The text of the error itself names a path of this machine.
+    throw new ManagementError(error.code, `${fileName} is no usable GGUF file (${error.code})`);
+  }
+}
+
+/** As convert_hf_to_gguf.py and convert_lora_to_gguf.py write it. */
+function kindOf({ metadata }: Gguf, { architecture, parameterCount }: GgufFacts): string {
+  const type = metadata.get("general.type");
+  if (type === "adapter") return "adapter";
+  if (type === "mmproj" || architecture === "clip") return "projector";
+  if (architecture === "" || parameterCount === 0) throw invalid("unknown type");
+  return "model";
+}
+
+/** Go's fs.ValidPath, and nothing that another system takes for a separator. */
+function isRelativePath(name: string): boolean {
+  if (name === "" || name.includes("\\") || name.includes("\0")) return false;
+  return name.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+}
+
+export function invalid(message: string): ManagementError {
+  return new ManagementError("INVALID_REQUEST", message);
+}

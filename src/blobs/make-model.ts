@@ -1,0 +1,218 @@
+import { createHash } from "node:crypto";
+import { type BlobDigest, formatDigest, parseBlobDigest } from "../core/digest.ts";
+import type { Message } from "../core/inference.ts";
+import type { CreateRequest, Progress } from "../core/management.ts";
+import { formatShortName } from "../core/model-name.ts";
+import type { Waiting } from "../core/ports.ts";
+import { readGguf } from "./gguf.ts";
+import { ggufFacts } from "./gguf-facts.ts";
+import { invalid, readPart } from "./gguf-part.ts";
+import { blobPath } from "./layout.ts";
+import { formatManifest, type Layer, type Manifest } from "./manifest.ts";
+import { modelConfigOf } from "./model-config.ts";
+import { LAYER_BYTES_MAX, MESSAGES_MAX, readModelLayers, readTextBlob } from "./model-layers.ts";
+import type { ModelStore } from "./model-store.ts";
+import { checkQuantization } from "./quantization.ts";
+import { checkBlobs, modelLayerOf } from "./whole-model.ts";
+
+const LICENSES_MAX = 1_000;
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** The files and the config that a model begins with. */
+interface Base {
+  readonly layers: readonly Layer[];
+  readonly config: Json;
+  readonly quantization: string;
+}
+
+/**
+ * Makes a model's manifest as Ollama's server does (server/create.go): the layers of `from`, or the files; then what the
+ * request says for itself. Template, system and messages replace, licenses add up, parameters merge. Every blob that the
+ * manifest names is in the store then; the manifest itself is not. `onBlob` learns of each that was not there before.
+ */
+export async function makeModel(
+  store: ModelStore,
+  parent: Manifest | undefined,
+  request: CreateRequest,
+  o: Waiting & { readonly onBlob: (digest: BlobDigest) => void },
+): Promise<{ readonly manifest: Uint8Array; readonly lines: readonly Progress[] }> {
+  checkRequest(request);
+  const lines: Progress[] = [];
+  const base = parent
+    ? await baseOf(store, parent, request, o)
+    : await baseOfFiles(store, request, lines, o);
+  checkQuantization(request.quantize, base.quantization);
+  const adapters: Layer[] = [];
+  for (const file of Object.entries(request.adapters)) {
+    const { layer } = await readPart(store, file, o);
+    adapters.push({ ...layer, kind: "adapter" });
+  }
+  const writer = new LayerWriter(store, lines, o);
+  for (const layer of [...base.layers, ...adapters]) writer.keep(layer);
+  for (const [kind, text] of await textsOf(store, parent, request, o))
+    await writer.write(kind, text);
+  const diffIds = writer.layers.map(({ digest }) => formatDigest(digest));
+  const config = await writer.put(configOf(base.config, request, diffIds));
+  return { manifest: formatManifest({ config, layers: writer.layers }), lines };
+}
+
+function checkRequest({ files, from, adapters, licenses, messages }: CreateRequest): void {
+  if (!from && Object.keys(files).length === 0) {
+    throw invalid("neither 'from' or 'files' was specified");
+  }
+  if (Object.keys(adapters).length > 1) throw invalid("only one adapter is currently supported");
+  if (licenses.length > LICENSES_MAX)
+    throw invalid(`at most ${LICENSES_MAX} licenses are accepted`);
+  if (messages.length > MESSAGES_MAX)
+    throw invalid(`at most ${MESSAGES_MAX} messages are accepted`);
+}
+
+async function baseOf(
+  store: ModelStore,
+  parent: Manifest,
+  { from, adapters, template, system, messages, parameters }: CreateRequest,
+  o: Waiting,
+): Promise<Base> {
+  await checkBlobs(store.layout, parent);
+  const replaced = new Set([
+    // They add up, and are written anew together.
+    "license",
+    ...(template === undefined ? [] : ["template", "prompt"]),
+    ...(system === undefined ? [] : ["system"]),
+    ...(messages.length === 0 ? [] : ["messages"]),
+    ...(Object.keys(parameters).length === 0 ? [] : ["params"]),
+    ...(Object.keys(adapters).length === 0 ? [] : ["adapter"]),
+  ]);
+  const config: unknown = JSON.parse(
+    await readTextBlob(store.layout, { kind: "config", digest: parent.config.digest }, o),
+  );
+  const modelPath = blobPath(store.layout, modelLayerOf(parent).digest);
+  const facts = ggufFacts(await readGguf(modelPath, { verbose: false }, o));
+  return {
+    layers: parent.layers
+      .filter(({ kind }) => !replaced.has(kind))
+      .map((layer) =>
+        layer.kind === "model" && from ? { ...layer, from: formatShortName(from) } : layer,
+      ),
+    config: isJson(config) ? config : {},
+    quantization: facts.quantization,
+  };
+}
+
+async function baseOfFiles(
+  store: ModelStore,
+  { files }: CreateRequest,
+  lines: Progress[],
+  o: Waiting,
+): Promise<Base> {
+  const parts = [];
+  for (const file of Object.entries(files)) {
+    lines.push({ status: "parsing GGUF" });
+    parts.push(await readPart(store, file, o));
+  }
+  lines.push({ status: "validating GGUF model" });
+  const [model, ...others] = parts.filter(({ layer }) => layer.kind === "model");
+  if (!model) throw invalid("unknown type");
+  if (others.length > 0) throw invalid("only one model's file can be used: more than one was sent");
+  return {
+    layers: parts.map(({ layer }) => layer),
+    config: modelConfigOf(model.facts),
+    quantization: model.facts.quantization,
+  };
+}
+
+/** Of the small layers, those to write, in Ollama's order. */
+async function textsOf(
+  store: ModelStore,
+  parent: Manifest | undefined,
+  request: CreateRequest,
+  o: Waiting,
+): Promise<readonly (readonly [kind: string, text: string])[]> {
+  const before = parent && (await readModelLayers(store.layout, parent, o));
+  const { template, system, licenses, parameters, messages } = request;
+  const merged = { ...before?.parameters, ...parameters };
+  return [
+    ...(template === undefined ? [] : [["template", template] as const]),
+    ...(system === undefined ? [] : [["system", system] as const]),
+    ...[...new Set([...(before?.licenses ?? []), ...licenses])].map(
+      (license) => ["license", license] as const,
+    ),
+    ...(Object.keys(parameters).length === 0 ? [] : [["params", JSON.stringify(merged)] as const]),
+    ...(messages.length === 0
+      ? []
+      : [["messages", JSON.stringify(messages.map(messageLayer))] as const]),
+  ];
+}
+
+function messageLayer({ role, content, thinking, images }: Message): Json {
+  return {
+    role,
+    content,
+    ...(thinking === undefined ? {} : { thinking }),
+    ...(images === undefined ? {} : { images }),
+  };
+}
+
+function configOf(
+  base: Json,
+  { renderer, parser, requires }: CreateRequest,
+  diffIds: readonly string[],
+): Uint8Array {
+  return Buffer.from(
+    JSON.stringify({
+      ...base,
+      ...(renderer === undefined ? {} : { renderer }),
+      ...(parser === undefined ? {} : { parser }),
+      ...(requires === undefined ? {} : { requires }),
+      rootfs: { type: "layers", diff_ids: diffIds },
+    }),
+  );
+}
+
+/** Collects a manifest's layers, and a line for each. */
+class LayerWriter {
+  readonly layers: Layer[] = [];
+  readonly #store: ModelStore;
+  readonly #lines: Progress[];
+  readonly #o: Parameters<typeof makeModel>[3];
+
+  constructor(store: ModelStore, lines: Progress[], o: Parameters<typeof makeModel>[3]) {
+    this.#store = store;
+    this.#lines = lines;
+    this.#o = o;
+  }
+
+  keep(layer: Layer): void {
+    this.layers.push(layer);
+    this.#lines.push({ status: `using existing layer ${formatDigest(layer.digest)}` });
+  }
+
+  async write(kind: string, text: string): Promise<void> {
+    const bytes = Buffer.from(text);
+    if (bytes.length > LAYER_BYTES_MAX) {
+      throw invalid(`the ${kind} is too large: at most ${LAYER_BYTES_MAX} bytes are accepted`);
+    }
+    const { digest, sizeBytes, isNew } = await this.put(bytes);
+    this.layers.push({ kind, digest, sizeBytes });
+    const verb = isNew ? "creating new" : "using existing";
+    this.#lines.push({ status: `${verb} layer ${formatDigest(digest)}` });
+  }
+
+  /** In the store, unless it is there already. */
+  async put(bytes: Uint8Array) {
+    const known = parseBlobDigest(createHash("sha256").update(bytes).digest("hex"));
+    const sizeBytes = bytes.length;
+    const found = known && (await this.#store.stat(known));
+    if (known && found?.sizeBytes === sizeBytes) return { digest: known, sizeBytes, isNew: false };
+    await using partial = await this.#store.create(this.#o);
+    await partial.write(bytes, this.#o);
+    const digest = await partial.commit(this.#o);
+    this.#o.onBlob(digest);
+    return { digest, sizeBytes, isNew: true };
+  }
+}
+
+function isJson(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

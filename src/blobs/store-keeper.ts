@@ -1,0 +1,129 @@
+import { type BlobDigest, manifestDigestOf } from "../core/digest.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import {
+  type CreateRequest,
+  ManagementError,
+  type ModelKeeper,
+  type Progress,
+} from "../core/management.ts";
+import { formatShortName, type ModelName } from "../core/model-name.ts";
+import type { Waiting } from "../core/ports.ts";
+import { systemCode } from "./errors.ts";
+import { manifestPath } from "./layout.ts";
+import { makeModel } from "./make-model.ts";
+import { blobsOf, parseManifest } from "./manifest.ts";
+import { existingCasing, readManifestBytes } from "./manifests.ts";
+import type { ModelStore } from "./model-store.ts";
+import { removeManifest, removeOrphans } from "./orphans.ts";
+
+/**
+ * Copies, removes and makes models in a store. What removes blobs and what counts on them to stay take turns; a manifest is
+ * written last and removed first, so a call that is cut off leaves the old model or the new one.
+ */
+export class StoreKeeper implements ModelKeeper {
+  readonly #store: ModelStore;
+  readonly #log: Logger;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(store: ModelStore, deps: { readonly log: Logger }) {
+    this.#store = store;
+    this.#log = deps.log;
+  }
+
+  async has(name: ModelName, o: Waiting): Promise<boolean> {
+    return (await this.#bytesOf(name, o)) !== undefined;
+  }
+
+  copy(source: ModelName, destination: ModelName, o: Waiting): Promise<boolean> {
+    return this.#exclusively(async () => {
+      const found = await this.#bytesOf(source, o);
+      if (!found) return false;
+      await this.#store.put(destination, found.bytes, o);
+      return true;
+    });
+  }
+
+  remove(name: ModelName, o: Waiting): Promise<boolean> {
+    return this.#exclusively(async () => {
+      const found = await this.#bytesOf(name, o);
+      if (!found) return false;
+      await removeManifest(this.#store.layout, found.file);
+      await this.#dropBlobs(blobsIn(found.bytes));
+      await this.#store.rescan();
+      return true;
+    });
+  }
+
+  async *create(request: CreateRequest, o: Waiting): AsyncIterable<Progress> {
+    yield* await this.#exclusively(() => this.#make(request, o));
+    yield { status: "success" };
+  }
+
+  /** The large files are here already: what is left to do takes milliseconds, so its lines are told together. */
+  async #make(request: CreateRequest, o: Waiting): Promise<readonly Progress[]> {
+    const { name, from } = request;
+    const parent = from && (await this.#bytesOf(from, o));
+    if (from && !parent) {
+      const message = `model '${formatShortName(from)}' not found, try pulling it first`;
+      throw new ManagementError("MODEL_NOT_FOUND", message);
+    }
+    const before = await this.#bytesOf(name, o);
+    const store = this.#store;
+    const written: BlobDigest[] = [];
+    try {
+      const { manifest, lines } = await makeModel(
+        store,
+        parent && parseManifest(parent.bytes),
+        request,
+        { ...o, onBlob: (digest) => written.push(digest) },
+      );
+      await store.put(name, manifest, o);
+      if (before) await this.#dropBlobs(blobsIn(before.bytes));
+      if (store.find(name)?.manifest === manifestDigestOf(manifest)) {
+        return [...lines, { status: "writing manifest" }];
+      }
+    } catch (error) {
+      await this.#dropBlobs(() => written);
+      throw error;
+    }
+    throw new ManagementError(
+      "BLOB_CHANGED",
+      "the model was made, but it cannot be read: its file is damaged, or another program changed it",
+    );
+  }
+
+  async #bytesOf(
+    name: ModelName,
+    o: Waiting,
+  ): Promise<{ readonly bytes: Uint8Array; readonly file: string } | undefined> {
+    const { layout } = this.#store;
+    const file = manifestPath(layout, await existingCasing(layout, name));
+    try {
+      return { bytes: await readManifestBytes(file, o), file };
+    } catch (error) {
+      if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return undefined;
+      throw error;
+    }
+  }
+
+  /** Nothing that counts depends on it: blobs that cannot be removed only take room. Also for a client that has gone. */
+  async #dropBlobs(digests: () => readonly BlobDigest[]): Promise<void> {
+    const { signal } = new AbortController();
+    try {
+      await removeOrphans(this.#store.layout, digests(), { signal });
+    } catch (error) {
+      this.#log.warn({ problem: messageOf(error) }, "unused blobs stay");
+    }
+  }
+
+  #exclusively<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(action);
+    this.#turn = result.catch(() => {}); // Its caller gets the error; the next one does not care.
+    return result;
+  }
+}
+
+function blobsIn(manifest: Uint8Array): () => readonly BlobDigest[] {
+  return () => blobsOf(parseManifest(manifest)).map(({ digest }) => digest);
+}

@@ -1,0 +1,237 @@
+import type { Clock } from "../core/clock.ts";
+import type { ManifestDigest } from "../core/digest.ts";
+import { messageOf } from "../core/errors.ts";
+import {
+  type Changed,
+  type CreateRequest,
+  type Management,
+  ManagementError,
+  type ModelKeeper,
+  type Progress,
+  type Within,
+} from "../core/management.ts";
+import {
+  formatFullName,
+  formatShortName,
+  type ModelName,
+  parseModelName,
+  sameName,
+} from "../core/model-name.ts";
+import type { NodeId } from "../core/node-id.ts";
+import type { ClusterView, PeerStreams, ReplicaIndex, Waiting } from "../core/ports.ts";
+import { decodeReply, encode, type Reply, type Request } from "./wire.ts";
+
+export interface ClusterModelsDeps {
+  readonly keeper: ModelKeeper;
+  readonly view: Pick<ClusterView, "self" | "nodes">;
+  readonly replicas: Pick<ReplicaIndex, "replicas">;
+  readonly streams: Pick<PeerStreams, "open">;
+  readonly clock: Clock;
+}
+
+/** Announcements take a few milliseconds; one that was lost is found with the next heartbeat. */
+const SEEN_MS_MAX = 3_000;
+const LOOK_MS = 10;
+const SUCCESS = "success";
+
+type Alone = Extract<Request, { readonly call: "copy" | "remove" }>;
+
+/**
+ * Changes of models in the cluster: each node that has the model is told, and does it to its own store. Who has it is what the
+ * replica index says. A node that is away is not waited for: its name is told.
+ */
+export class ClusterModels implements Management {
+  readonly #deps: ClusterModelsDeps;
+
+  constructor(deps: ClusterModelsDeps) {
+    this.#deps = deps;
+  }
+
+  async copy(source: ModelName, destination: ModelName, o: Within): Promise<Changed> {
+    const request: Alone = { call: "copy", source, destination };
+    const changed = await this.#everywhere(request, source, o);
+    if (!changed.found || o.local) return changed;
+    const holders = this.#holders(source);
+    await this.#removeStale(destination, holders, o);
+    const { reachable } = this.#split(holders);
+    await this.#seen(o, () =>
+      reachable.every(
+        (node) => this.#manifestAt(node, destination) === this.#manifestAt(node, source),
+      ),
+    );
+    return changed;
+  }
+
+  remove(name: ModelName, o: Within): Promise<Changed> {
+    return this.#everywhere({ call: "remove", name }, name, o);
+  }
+
+  async *create(request: CreateRequest, o: Within): AsyncIterable<Progress> {
+    const { self, node } = await this.#placeOf(request, o);
+    const lines = node ? this.#createAt(node, request, o) : this.#deps.keeper.create(request, o);
+    const place = node ?? self;
+    const before = this.#manifestAt(place, request.name);
+    for await (const line of lines) {
+      if (line.status === SUCCESS) {
+        if (!o.local) await this.#removeStale(request.name, new Set([place]), o);
+        await this.#seen(o, () => this.#manifestAt(place, request.name) !== before);
+      }
+      // Who has read "success" can use the model.
+      yield line;
+    }
+  }
+
+  /** Here, unless somebody else has what it is made from. */
+  async #placeOf(
+    { from, files, adapters }: CreateRequest,
+    o: Within,
+  ): Promise<{ readonly self: NodeId; readonly node?: NodeId }> {
+    const self = this.#deps.view.self().id;
+    if (!from || o.local || (await this.#deps.keeper.has(from, o))) return { self };
+    const { reachable, missed } = this.#split(this.#holders(from));
+    const node = reachable.find((holder) => holder !== self);
+    if (node === undefined) {
+      if (missed.length > 0) throw away(from, missed);
+      return { self };
+    }
+    if (Object.keys(files).length + Object.keys(adapters).length === 0) return { self, node };
+    throw new ManagementError(
+      "NOT_POSSIBLE",
+      `${formatShortName(from)} is not on this node, and the files for it are: send files and request to ${this.#nameOf(node)}`,
+    );
+  }
+
+  async *#createAt(node: NodeId, request: CreateRequest, o: Waiting): AsyncIterable<Progress> {
+    for await (const reply of this.#ask(node, { call: "create", request }, o)) {
+      if (reply.reply === "progress") yield reply.progress;
+    }
+  }
+
+  async #everywhere(request: Alone, name: ModelName, o: Within): Promise<Changed> {
+    const self = this.#deps.view.self().id;
+    if (o.local) return { found: await this.#at(self, request, o), missed: [] };
+    const holders = this.#holders(name);
+    // Its own store knows better than what was announced of it, damaged models too.
+    const { reachable, missed } = this.#split(holders.add(self));
+    const outcomes = await Promise.all(reachable.map((node) => this.#outcome(node, request, o)));
+    o.signal.throwIfAborted();
+    const failures = outcomes.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
+    if (failures.length > 0) {
+      const verb = request.call === "copy" ? "copied" : "deleted";
+      const done = outcomes.filter(({ found }) => found).length;
+      throw new ManagementError(
+        "NODES_FAILED",
+        `${formatShortName(name)} was ${verb} on ${done} of ${reachable.length} nodes: ${failures.join("; ")}`,
+      );
+    }
+    const found = outcomes.some((outcome) => outcome.found);
+    if (!found && missed.length > 0) throw away(name, missed);
+    if (found && request.call === "remove") {
+      await this.#seen(o, () => reachable.every((node) => !this.#holders(name).has(node)));
+    }
+    return { found, missed };
+  }
+
+  async #outcome(
+    node: NodeId,
+    request: Alone,
+    o: Waiting,
+  ): Promise<{ readonly found: boolean; readonly failure?: string }> {
+    try {
+      return { found: await this.#at(node, request, o) };
+    } catch (error) {
+      return { found: false, failure: `${this.#nameOf(node)}: ${messageOf(error)}` };
+    }
+  }
+
+  async #at(node: NodeId, request: Alone, o: Waiting): Promise<boolean> {
+    const { keeper, view } = this.#deps;
+    if (node === view.self().id) {
+      return request.call === "copy"
+        ? keeper.copy(request.source, request.destination, o)
+        : keeper.remove(request.name, o);
+    }
+    for await (const reply of this.#ask(node, request, o)) {
+      if (reply.reply === "done") return reply.found;
+    }
+    throw new ManagementError("NODES_FAILED", "it ended without an answer");
+  }
+
+  async *#ask(
+    node: NodeId,
+    request: Request,
+    o: Waiting,
+  ): AsyncGenerator<Exclude<Reply, { reply: "error" }>> {
+    await using stream = await this.#deps.streams.open(node, "manage", o);
+    await stream.end(o, encode(request));
+    for (;;) {
+      const bytes = await stream.receive(o);
+      if (bytes === null) return;
+      yield decodeReply(bytes);
+    }
+  }
+
+  /** One name shall not stand for two models. */
+  async #removeStale(name: ModelName, fresh: ReadonlySet<NodeId>, o: Waiting): Promise<void> {
+    const { reachable } = this.#split(this.#holders(name));
+    const stale = reachable.filter((node) => !fresh.has(node));
+    const request: Alone = { call: "remove", name };
+    const outcomes = await Promise.all(stale.map((node) => this.#outcome(node, request, o)));
+    o.signal.throwIfAborted();
+    const failures = outcomes.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
+    if (failures.length === 0) return;
+    throw new ManagementError(
+      "NODES_FAILED",
+      `${formatShortName(name)} is made, and an older one of that name stays: ${failures.join("; ")}`,
+    );
+  }
+
+  #holders(name: ModelName): Set<NodeId> {
+    const holders = new Set<NodeId>();
+    for (const { record, holder } of this.#deps.replicas.replicas()) {
+      const known = parseModelName(record.name);
+      if (known && sameName(known, name)) holders.add(holder.node);
+    }
+    return holders;
+  }
+
+  #manifestAt(node: NodeId, name: ModelName): ManifestDigest | undefined {
+    const same = this.#deps.replicas.replicas().find(({ record, holder }) => {
+      const known = parseModelName(record.name);
+      return holder.node === node && known !== undefined && sameName(known, name);
+    });
+    return same?.record.manifest;
+  }
+
+  #split(nodes: ReadonlySet<NodeId>): {
+    readonly reachable: readonly NodeId[];
+    readonly missed: readonly string[];
+  } {
+    const reachable: NodeId[] = [];
+    const missed: string[] = [];
+    for (const id of nodes) {
+      const health = this.#deps.view.nodes().find((node) => node.id === id)?.health;
+      if (health === "alive" || health === "suspect") reachable.push(id);
+      else missed.push(this.#nameOf(id));
+    }
+    return { reachable, missed };
+  }
+
+  #nameOf(id: NodeId): string {
+    return this.#deps.view.nodes().find((node) => node.id === id)?.name ?? id;
+  }
+
+  /** What was done is announced; whoever asks this node next shall see it. Not for ever: it is done all the same. */
+  async #seen({ signal }: Waiting, isSeen: () => boolean): Promise<void> {
+    const { clock } = this.#deps;
+    const untilMs = clock.nowMs() + SEEN_MS_MAX;
+    while (!isSeen() && clock.nowMs() < untilMs) await clock.sleep(LOOK_MS, signal);
+  }
+}
+
+function away(name: ModelName, missed: readonly string[]): ManagementError {
+  return new ManagementError(
+    "NODES_FAILED",
+    `only nodes that are away have ${formatFullName(name)}: ${missed.join(", ")}`,
+  );
+}

@@ -1,0 +1,54 @@
+import { isAborted, messageOf } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import type { ModelKeeper } from "../core/management.ts";
+import type { PeerStream, PeerStreams, Waiting } from "../core/ports.ts";
+import { decodeRequest, encode, errorReply, type Request } from "./wire.ts";
+
+export interface ServeManagementDeps {
+  readonly streams: Pick<PeerStreams, "handle">;
+  /** This node's own: what a peer asks is never passed on. */
+  readonly keeper: ModelKeeper;
+  readonly log: Logger;
+}
+
+/** Does to this node's models what peers ask, until disposed. Who has joined may ask: clients' keys are checked where they call. */
+export function serveManagement(deps: ServeManagementDeps): Disposable {
+  return deps.streams.handle("manage", (stream) => serve(stream, deps));
+}
+
+async function serve(stream: PeerStream, { keeper, log }: ServeManagementDeps): Promise<void> {
+  const o = { signal: stream.signal };
+  try {
+    const bytes = await stream.receive(o);
+    if (bytes === null) return;
+    const request = decodeRequest(bytes);
+    const found = await perform(request, keeper, stream, o);
+    log.info({ peer: stream.peer, call: request.call, found }, "a peer changed models here");
+    await stream.end(o, encode({ reply: "done", found }));
+    await stream.receive(o);
+  } catch (error) {
+    if (o.signal.aborted || isAborted(error)) return;
+    log.warn({ peer: stream.peer, problem: messageOf(error) }, "a peer's change of models failed");
+    // When the peer has gone there is nobody to tell.
+    await stream.end(o, encode(errorReply(error))).catch(() => {});
+  }
+}
+
+async function perform(
+  request: Request,
+  keeper: ModelKeeper,
+  stream: PeerStream,
+  o: Waiting,
+): Promise<boolean> {
+  switch (request.call) {
+    case "copy":
+      return keeper.copy(request.source, request.destination, o);
+    case "remove":
+      return keeper.remove(request.name, o);
+    case "create":
+      for await (const progress of keeper.create(request.request, o)) {
+        await stream.send(encode({ reply: "progress", progress }), o);
+      }
+      return true;
+  }
+}

@@ -1,0 +1,112 @@
+import { z } from "zod";
+import { messageOf } from "../core/errors.ts";
+import {
+  type CreateRequest,
+  isManagementCode,
+  ManagementError,
+  type ManagementErrorCode,
+  managementCodeOf,
+} from "../core/management.ts";
+import { type ModelName, parseModelName } from "../core/model-name.ts";
+
+/** Both ends of /ollamamax/manage/1: one request, then progress and an end, as JSON. */
+
+const TEXT_CHARS_MAX = 1_000;
+
+const name = z
+  .object({ host: z.string(), namespace: z.string(), model: z.string(), tag: z.string() })
+  // What becomes a path is checked where it comes in, too.
+  .refine((parts) => isName(parts), "is no model name");
+
+const message = z.object({
+  role: z.string(),
+  content: z.string(),
+  thinking: z.string().exactOptional(),
+  images: z.array(z.string()).exactOptional(),
+});
+
+const createRequest = z.object({
+  name,
+  from: name.exactOptional(),
+  files: z.record(z.string(), z.string()),
+  adapters: z.record(z.string(), z.string()),
+  template: z.string().exactOptional(),
+  system: z.string().exactOptional(),
+  licenses: z.array(z.string()),
+  parameters: z.record(z.string(), z.unknown()),
+  messages: z.array(message),
+  renderer: z.string().exactOptional(),
+  parser: z.string().exactOptional(),
+  requires: z.string().exactOptional(),
+  quantize: z.string().exactOptional(),
+});
+
+const requestSchema = z.discriminatedUnion("call", [
+  z.object({ call: z.literal("copy"), source: name, destination: name }),
+  z.object({ call: z.literal("remove"), name }),
+  z.object({ call: z.literal("create"), request: createRequest }),
+]);
+
+export type Request =
+  | { readonly call: "copy"; readonly source: ModelName; readonly destination: ModelName }
+  | { readonly call: "remove"; readonly name: ModelName }
+  | { readonly call: "create"; readonly request: CreateRequest };
+
+const text = z.string().max(TEXT_CHARS_MAX);
+const replySchema = z.discriminatedUnion("reply", [
+  z.object({
+    reply: z.literal("progress"),
+    progress: z.object({
+      status: text,
+      digest: text.exactOptional(),
+      total: z.number().exactOptional(),
+      completed: z.number().exactOptional(),
+    }),
+  }),
+  z.object({ reply: z.literal("done"), found: z.boolean() }),
+  z.object({ reply: z.literal("error"), code: text, message: z.string() }),
+]);
+export type Reply = z.output<typeof replySchema>;
+
+export function encode(message: Request | Reply): Uint8Array {
+  return Buffer.from(JSON.stringify(message));
+}
+
+export function decodeRequest(bytes: Uint8Array): Request {
+  return decode(requestSchema, bytes);
+}
+
+/** An error is thrown as the ManagementError that the peer had. */
+export function decodeReply(bytes: Uint8Array): Exclude<Reply, { reply: "error" }> {
+  const reply = decode(replySchema, bytes);
+  if (reply.reply !== "error") return reply;
+  const code: ManagementErrorCode = isManagementCode(reply.code) ? reply.code : "NODES_FAILED";
+  throw new ManagementError(code, reply.message);
+}
+
+export function errorReply(error: unknown): Reply {
+  const code = managementCodeOf(error) ?? "NODES_FAILED";
+  return { reply: "error", code, message: messageOf(error) };
+}
+
+function decode<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(bytes).toString());
+  } catch (cause) {
+    throw new ManagementError("NODES_FAILED", "a peer's message is no JSON", { cause });
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const place = issue?.path.map(String).join(".");
+  throw new ManagementError(
+    "NODES_FAILED",
+    `this version cannot read what the peer says: ${place} ${issue?.message}`,
+  );
+}
+
+function isName({ host, namespace, model, tag }: ModelName): boolean {
+  const parsed = parseModelName(`${host}/${namespace}/${model}:${tag}`);
+  return parsed?.host === host && parsed.namespace === namespace && parsed.tag === tag;
+}
