@@ -1,3 +1,4 @@
+import { chatTool } from "../dialects/chat-tool.ts";
 import type { ToolChoice } from "../dialects/tool-choice.ts";
 import { HttpError } from "../http/http-error.ts";
 
@@ -11,7 +12,7 @@ export function chatTools(tools: readonly Fields[]): readonly Fields[] {
     }
     if (typeof name !== "string" || name === "")
       throw new HttpError(400, "a tool must have a name");
-    return { type: "function", function: { name, description, parameters } };
+    return chatTool(name, description, parameters);
   });
 }
 

@@ -1,3 +1,4 @@
+import { chatTool } from "../dialects/chat-tool.ts";
 import { HttpError } from "../http/http-error.ts";
 import { isRecord } from "../json/decode.ts";
 
@@ -17,8 +18,7 @@ export function chatTools(tools: readonly unknown[], namespace = ""): readonly F
       return chatTools(Array.isArray(members) ? members : [], `${name}.`);
     }
     const { description, parameters } = tool;
-    const given = { name: namespace + name, description, parameters: parameters ?? {} };
-    return [{ type: "function", function: given }];
+    return [chatTool(namespace + name, description, parameters ?? {})];
   });
 }
 
