@@ -1,9 +1,9 @@
-import type { GenerateRequest } from "../../core/inference.ts";
+import type { GenerateRequest, JsonFormat } from "../../core/inference.ts";
 import type { Conversation } from "../dialects/chat-model.ts";
 import { parseStop } from "../dialects/stop-words.ts";
 import { chooseTools } from "../dialects/tool-choice.ts";
 import { HttpError } from "../http/http-error.ts";
-import type { Decoded } from "../json/decode.ts";
+import { type Decoded, isRecord } from "../json/decode.ts";
 import { NUMBER } from "../json/number.ts";
 import { OBJECT } from "../ollama/fields.ts";
 import { type BodyMessage, MESSAGE_SHAPE, parseMessages } from "./messages-input.ts";
@@ -24,7 +24,7 @@ export const MESSAGES_SHAPE = {
     tools: { list: OBJECT, type: "[]anthropic.Tool" },
     tool_choice: OBJECT,
     thinking: { name: "anthropic.ThinkingConfig", fields: { type: "string" } },
-    output_config: { name: "anthropic.OutputConfig", fields: { effort: "string" } },
+    output_config: { name: "anthropic.OutputConfig", fields: { effort: "string", format: OBJECT } },
   },
 } as const;
 
@@ -44,7 +44,7 @@ interface Body {
   readonly tools?: readonly Fields[];
   readonly tool_choice?: Fields;
   readonly thinking?: { readonly type?: string };
-  readonly output_config?: { readonly effort?: string };
+  readonly output_config?: { readonly effort?: string; readonly format?: Fields };
 }
 
 export interface MessagesAsk extends Conversation {
@@ -73,9 +73,10 @@ export function parseMessagesRequest(
   };
 }
 
-function askedOf(body: Body): Pick<GenerateRequest, "sampling" | "stop" | "maxTokens"> {
+function askedOf(body: Body): Pick<GenerateRequest, "sampling" | "stop" | "maxTokens" | "format"> {
   const { temperature, top_p: topP, top_k: topK, max_tokens: maxTokens } = body;
   const stop = parseStop(body.stop_sequences, "stop_sequences") ?? [];
+  const format = parseFormat(body.output_config?.format);
   return {
     sampling: {
       ...(temperature === undefined ? {} : { temperature }),
@@ -84,7 +85,16 @@ function askedOf(body: Body): Pick<GenerateRequest, "sampling" | "stop" | "maxTo
     },
     ...(stop.length > 0 ? { stop } : {}),
     ...(maxTokens === undefined ? {} : { maxTokens }),
+    ...(format === undefined ? {} : { format }),
   };
+}
+
+/** The schema of structured outputs (https://docs.claude.com/en/docs/build-with-claude/structured-outputs). */
+function parseFormat(format: Fields | undefined): JsonFormat | undefined {
+  if (format === undefined) return undefined;
+  const { type, schema } = format;
+  if (type === "json_schema" && isRecord(schema)) return schema;
+  throw new HttpError(400, 'output_config.format must be of type "json_schema", with a schema');
 }
 
 const EFFORTS: Readonly<Record<string, Conversation["think"]>> = {

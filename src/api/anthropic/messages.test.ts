@@ -93,6 +93,12 @@ t.test("refusals, in Anthropic's envelope", async (t) => {
       { ...ASK, output_config: { effort: "much" } },
       'invalid effort "much" (must be one of low, medium, high, xhigh, max)',
     ],
+    ...[{ type: "json_schema" }, { type: "json_object", schema: {} }].map(
+      (format): Row => [
+        { ...ASK, output_config: { format } },
+        'output_config.format must be of type "json_schema", with a schema',
+      ],
+    ),
     [{ ...ASK, stop_sequences: [null, 5] }, /stop_sequences of type string$/.source],
   ];
   for (const [body, message, status = 400] of rows) {
@@ -176,6 +182,10 @@ t.test("what the engine is asked", async (t) => {
     ],
     [{ stop_sequences: ["a"] }, { ...plain, stop: ["a"] }],
     [{ stop_sequences: [] }, plain],
+    [
+      { output_config: { format: { type: "json_schema", schema: { type: "object" } } } },
+      { ...plain, format: { type: "object" } },
+    ],
     [{ metadata: { user_id: "x" }, service_tier: "auto" }, plain],
   ];
   for (const [given, wanted] of rows) {
