@@ -46,7 +46,8 @@ export async function makeModel(
   const adapters: Layer[] = [];
   for (const file of Object.entries(request.adapters)) {
     const { layer } = await readPart(store, file, o);
-    adapters.push({ ...layer, kind: "adapter" });
+    if (layer.kind !== "adapter") throw invalid("supplied file is no adapter");
+    adapters.push(layer);
   }
   const writer = new LayerWriter(store, lines, o);
   for (const layer of [...base.layers, ...adapters]) writer.keep(layer);

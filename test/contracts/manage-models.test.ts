@@ -1,0 +1,259 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import t, { type Test } from "tap";
+import { createApp } from "../../src/api/app.ts";
+import { importGguf } from "../../src/blobs/import-gguf.ts";
+import { ModelStore } from "../../src/blobs/model-store.ts";
+import { StoreKeeper } from "../../src/blobs/store-keeper.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { silentLog } from "../../src/core/log.ts";
+import { ClusterModels } from "../../src/management/cluster-models.ts";
+import { DEMO_MODEL_PATH } from "../fixtures/demo-model.ts";
+import { fakeCluster, nodeOf, SELF } from "../fixtures/fake-cluster.ts";
+import { ggufFile, key, tensor, tinyGguf, value } from "../fixtures/gguf-file.ts";
+import { snapshot, writeBlob } from "../fixtures/ollama-folder.ts";
+import { MemoryPeers } from "../fixtures/peer-streams.ts";
+import { tempFolder } from "../fixtures/temp-folder.ts";
+
+const { signal } = new AbortController();
+const MISSING = `sha256:${"0".repeat(64)}`;
+const NAMES = [
+  "../x",
+  "a/../b",
+  "%2e%2e/x",
+  "..",
+  "a:../b",
+  "x".repeat(81),
+  "/x",
+  "@",
+  "a b",
+  "x:",
+];
+
+/** One node with a real store that holds `tiny`. */
+async function open(t: Test) {
+  const root = tempFolder(t);
+  const dir = path.join(root, "models");
+  const store = await ModelStore.open({ dir }, { clock: systemClock, log: silentLog });
+  t.teardown(() => store[Symbol.asyncDispose]());
+  await importGguf(store, { file: DEMO_MODEL_PATH, name: "tiny" }, { signal });
+  const keeper = new StoreKeeper(store, { log: silentLog });
+  const self = nodeOf({ self: true });
+  const view = { self: () => self, nodes: () => [self] };
+  const holder = { node: SELF, state: "ready" as const, ageMs: 0 };
+  const replicas = { replicas: () => store.list().map((record) => ({ record, holder })) };
+  const streams = new MemoryPeers().node(SELF);
+  const management = new ClusterModels({ keeper, view, replicas, streams, clock: systemClock });
+  const app = createApp(fakeCluster({ blobs: store, management }), () => false);
+  const call = async (method: string, at: string, body: unknown) => {
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    const response = await app.request(at, { method, body: text });
+    return { status: response.status, text: await response.text() };
+  };
+  const layersOf = (name: string): { kind: string; text: string; digest: string }[] => {
+    const file = path.join(dir, "manifests/registry.ollama.ai/library", name, "latest");
+    const { layers } = JSON.parse(readFileSync(file, "utf8"));
+    return layers.map(({ mediaType, digest }: { mediaType: string; digest: string }) => {
+      const blob = readFileSync(path.join(dir, "blobs", digest.replace(":", "-")));
+      const kind = mediaType.replace("application/vnd.ollama.image.", "");
+      return { kind, digest, text: blob.length > 10_000 ? "" : blob.toString() };
+    });
+  };
+  return { root, dir, store, call, layersOf };
+}
+
+t.test("what copy and delete refuse", async (t) => {
+  const { call, dir, root } = await open(t);
+  const before = snapshot(dir);
+  const rows: readonly (readonly [call: string, body: unknown, status: number, error: string])[] = [
+    ["POST copy", "", 400, "missing request body"],
+    ["POST copy", {}, 400, 'source "" is invalid'],
+    ["POST copy", { source: "tiny" }, 400, 'destination "" is invalid'],
+    ["POST copy", { source: "none", destination: "x" }, 404, 'model "none" not found'],
+    ["POST copy", { source: "no/ne:1", destination: "x" }, 404, 'model "no/ne:1" not found'],
+    ["DELETE delete", "", 400, "missing request body"],
+    ["DELETE delete", "{}", 400, "model is required"],
+    ["DELETE delete", "null", 400, "model is required"],
+    ["DELETE delete", { model: "none" }, 404, "model 'none' not found"],
+    ["DELETE delete", { name: "none:x" }, 404, "model 'none:x' not found"],
+    ...NAMES.flatMap((name) => [
+      [
+        "POST copy",
+        { source: name, destination: "x" },
+        400,
+        `source ${JSON.stringify(name)} is invalid`,
+      ] as const,
+      [
+        "POST copy",
+        { source: "tiny", destination: name },
+        400,
+        `destination ${JSON.stringify(name)} is invalid`,
+      ] as const,
+      ["DELETE delete", { model: name }, 400, `name ${JSON.stringify(name)} is invalid`] as const,
+      ["POST create", { model: name, from: "tiny" }, 400, "invalid model name"] as const,
+      ["POST create", { model: "x", from: name }, 400, "invalid model name"] as const,
+    ]),
+  ];
+  for (const [route, body, status, error] of rows) {
+    const [method = "", name] = route.split(" ");
+    const answer = await call(method, `/api/${name}`, body);
+    t.same([answer.status, JSON.parse(answer.text)], [status, { error }], JSON.stringify(body));
+  }
+  t.same(snapshot(dir), before);
+  t.same(readdirSync(root), ["models"]);
+});
+
+t.test("what create refuses, and then leaves nothing", async (t) => {
+  const { call, dir, root } = await open(t);
+  const sent = (bytes: string | Uint8Array): string => writeBlob(dir, bytes).digest;
+  const junk = sent("no model");
+  const cut = sent(tinyGguf().subarray(0, 60));
+  const empty = sent(ggufFile({ keys: [key("general.architecture", value.text("llama"))] }));
+  const split = sent(tinyGguf([key("split.count", value.uint32(2))]));
+  const tiny = sent(tinyGguf());
+  const before = snapshot(dir);
+  const quantized = "quantization is only supported for F16, BF16 and F32 models";
+  const types = "supported types are F32, F16, Q4_K_S, Q4_K_M, Q8_0";
+  const from = { model: "x", from: "tiny" };
+  const files = (digest: string, name = "x.gguf") => ({ model: "x", files: { [name]: digest } });
+  const rows: readonly (readonly [body: unknown, status: number, error: string | RegExp])[] = [
+    ["", 400, "missing request body"],
+    ["{}", 400, "invalid model name"],
+    [{ model: "x" }, 400, "neither 'from' or 'files' was specified"],
+    [{ model: "x", files: {} }, 400, "no files provided to convert"],
+    [{ model: "x", from: "none" }, 404, "model 'none:latest' not found, try pulling it first"],
+    [files(""), 400, "invalid digest format"],
+    [files("sha256:12"), 400, "invalid digest format"],
+    [files(`sha256:../../${"0".repeat(58)}`), 400, "invalid digest format"],
+    [files(MISSING), 400, `blob "${MISSING}" not found`],
+    ...["/x.gguf", "../x.gguf", "a/../x", "", "a//b", "./x", "a\\b", "a\0b"].map(
+      (name) => [files(tiny, name), 400, "file path must be relative"] as const,
+    ),
+    [files(junk), 400, "supplied file was not in GGUF format"],
+    [files(junk, "x.safetensors"), 501, /^safetensors cannot be converted here/],
+    [files(cut), 400, /^x\.gguf is no usable GGUF file \([A-Z_]+\)$/],
+    [files(empty), 400, "unknown type"],
+    [files(split), 400, /llama-gguf-split --merge/],
+    [{ model: "x", files: { a: tiny, b: tiny } }, 400, /more than one was sent$/],
+    [{ ...from, adapters: { a: tiny, b: tiny } }, 400, "only one adapter is currently supported"],
+    [{ ...from, adapters: { a: junk } }, 400, "supplied file was not in GGUF format"],
+    [{ ...from, adapters: { a: tiny } }, 400, "supplied file is no adapter"],
+    [{ ...from, quantize: "q9" }, 500, `unsupported quantization type Q9 - ${types}`],
+    [{ ...from, quantize: "q4_K" }, 501, /llama-quantize model\.gguf out\.gguf Q4_K_M`/],
+    [{ ...files(tiny), quantize: "Q8_0" }, 500, quantized],
+    [{ ...from, remote_host: "http://x" }, 501, /^remote models are not supported/],
+    [{ ...from, draft_files: { a: tiny } }, 501, "DRAFT models are not supported"],
+    [{ ...from, template: "{{ .Prompt" }, 400, "template error: unclosed action in line 1"],
+    [{ ...from, template: "{{ if .System }}x" }, 400, /^template error: unexpected EOF/],
+    [{ ...from, parameters: { num_ctx: "many" } }, 400, 'option "num_ctx" must be of type integer'],
+    [`{"model":"x","from":"tiny","parameters":{"top_k":1e300}}`, 400, /^option "top_k" must be/],
+    [`{"model":"x","from":"tiny","parameters":{"top_p":1e999}}`, 400, /^option "top_p" must be/],
+    [{ ...from, license: 5 }, 400, "license must be a text or a list of texts"],
+    [{ ...from, files: 5 }, 400, /^json: cannot unmarshal number into Go struct field/],
+    [{ ...from, messages: Array(10_001).fill({ role: "user" }) }, 400, /^at most 10000 messages/],
+    [{ ...from, license: Array(1_001).fill("x") }, 400, /^at most 1000 licenses/],
+  ];
+  for (const [body, status, error] of rows) {
+    const what = JSON.stringify(body).slice(0, 200);
+    const answer = await call("POST", "/api/create", body);
+    t.equal(answer.status, status, `${what} ${answer.text}`);
+    t.match(JSON.parse(answer.text), { error }, what);
+    t.notMatch(answer.text, root, "no path of this machine is told");
+  }
+  t.same(snapshot(dir), before);
+  t.same(readdirSync(root), ["models"]);
+});
+
+t.test("layers replace, add up, merge and go", async (t) => {
+  const { call, dir, layersOf, store } = await open(t);
+  const first = {
+    ...{ model: "one", from: "tiny", template: "{{ .Prompt }}", system: "A", license: "L1" },
+    parameters: { top_k: 1, seed: -5, stop: ["x"] },
+    messages: [{ role: "user", content: "hi" }],
+    ...{ renderer: "r", parser: "p", requires: "0.14.0" },
+  };
+  t.equal((await call("POST", "/api/create", first)).status, 200);
+  const second = { model: "two", from: "one", parameters: { top_k: 2 }, license: ["L2", "L1"] };
+  t.equal((await call("POST", "/api/create", second)).status, 200);
+  t.same(
+    layersOf("two").map(({ kind, text }) => [kind, text]),
+    [
+      ["model", ""],
+      ["template", "{{ .Prompt }}"],
+      ["system", "A"],
+      ["messages", '[{"role":"user","content":"hi"}]'],
+      ["license", "L1"],
+      ["license", "L2"],
+      ["params", '{"top_k":2,"seed":-5,"stop":["x"]}'],
+    ],
+  );
+  const two = store.list().find(({ name }) => name.endsWith("/two:latest"));
+  t.match(two, { details: { parentModel: "one:latest", family: "llama" } });
+  const shown = two && (await store.describe(two.manifest, { verbose: false }, { signal }));
+  t.match(shown, { renderer: "r", parser: "p", requires: "0.14.0", system: "A" });
+
+  const held = readdirSync(path.join(dir, "blobs")).length;
+  t.equal(
+    (await call("POST", "/api/create", { ...second, model: "TWO", system: "B" })).status,
+    200,
+  );
+  t.equal(readdirSync(path.join(dir, "blobs")).length, held + 1, "only the new system and config");
+  t.equal(layersOf("two").find(({ kind }) => kind === "system")?.text, "B");
+  t.equal((await call("POST", "/api/create", { ...second, system: "C" })).status, 200);
+  t.equal(readdirSync(path.join(dir, "blobs")).length, held + 1, "what B had goes with it");
+
+  t.equal(
+    (await call("POST", "/api/copy", { source: "ONE", destination: "ns/three:v1" })).status,
+    200,
+  );
+  for (const name of ["one", "two", "tiny"]) {
+    t.same(await call("DELETE", "/api/delete", { name }), { status: 200, text: "" }, name);
+  }
+  t.same(
+    store.list().map(({ name }) => name),
+    ["registry.ollama.ai/ns/three:v1"],
+  );
+  t.equal((await call("DELETE", "/api/delete", { model: "ns/three:v1" })).status, 200);
+  t.same(snapshot(dir), {});
+  t.same(readdirSync(path.join(dir, "manifests")), [], "no empty folders");
+});
+
+t.test(
+  "an adapter, told by what is in its file; a quantization that is there already",
+  async (t) => {
+    const { call, dir, layersOf, store } = await open(t);
+    const lora = ggufFile({
+      keys: [
+        key("general.architecture", value.text("llama")),
+        key("general.type", value.text("adapter")),
+        key("adapter.type", value.text("lora")),
+      ],
+      tensors: [tensor("blk.0.attn_q.weight.lora_a", [8, 4])],
+      dataBytes: 128,
+    });
+    const { digest } = writeBlob(dir, lora);
+    const body = { model: "x", from: "tiny", adapters: { "lora.gguf": digest }, quantize: "f16" };
+    t.equal(
+      (await call("POST", "/api/create", { ...body, stream: false })).text,
+      '{"status":"success"}',
+    );
+    t.same(
+      layersOf("x").map(({ kind }) => kind),
+      ["model", "adapter"],
+    );
+    const record = store.list().find(({ name }) => name.endsWith("/x:latest"));
+    const files = record && (await store.open(record.manifest, { signal }));
+    t.match(files?.adapterPaths, [digest.replace(":", "-")]);
+  },
+);
+
+t.test("a manifest that cannot be read may need any blob", async (t) => {
+  const { call, dir } = await open(t);
+  const broken = path.join(dir, "manifests/registry.ollama.ai/library/tiny");
+  writeFileSync(path.join(broken, "broken"), "{");
+  const blobs = readdirSync(path.join(dir, "blobs"));
+  t.equal((await call("DELETE", "/api/delete", { model: "tiny" })).status, 200);
+  t.same(readdirSync(path.join(dir, "blobs")), blobs);
+  t.same(readdirSync(broken), ["broken"]);
+  t.equal((await call("DELETE", "/api/delete", { model: "tiny:broken" })).status, 200);
+});
