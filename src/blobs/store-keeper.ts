@@ -1,4 +1,4 @@
-import { type BlobDigest, manifestDigestOf } from "../core/digest.ts";
+import { type BlobDigest, type ManifestDigest, manifestDigestOf } from "../core/digest.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import {
@@ -56,12 +56,16 @@ export class StoreKeeper implements ModelKeeper {
   }
 
   async *create(request: CreateRequest, o: Waiting): AsyncIterable<Progress> {
-    yield* await this.#exclusively(() => this.#make(request, o));
-    yield { status: "success" };
+    const { lines, digest } = await this.#exclusively(() => this.#make(request, o));
+    yield* lines;
+    yield { status: "success", digest };
   }
 
   /** The large files are here already: what is left to do takes milliseconds, so its lines are told together. */
-  async #make(request: CreateRequest, o: Waiting): Promise<readonly Progress[]> {
+  async #make(
+    request: CreateRequest,
+    o: Waiting,
+  ): Promise<{ readonly lines: readonly Progress[]; readonly digest: ManifestDigest }> {
     const { name, from } = request;
     const parent = from && (await this.#bytesOf(from, o));
     if (from && !parent) {
@@ -80,8 +84,9 @@ export class StoreKeeper implements ModelKeeper {
       );
       await store.put(name, manifest, o);
       if (before) await this.#dropBlobs(blobsIn(before.bytes));
-      if (store.find(name)?.manifest === manifestDigestOf(manifest)) {
-        return [...lines, { status: "writing manifest" }];
+      const digest = manifestDigestOf(manifest);
+      if (store.find(name)?.manifest === digest) {
+        return { lines: [...lines, { status: "writing manifest" }], digest };
       }
     } catch (error) {
       await this.#dropBlobs(() => written);

@@ -76,7 +76,7 @@ export interface ModelKeeper {
   remove(name: ModelName, o: Waiting): Promise<boolean>;
   /** Whether there is a manifest of that name, whole or not. */
   has(name: ModelName, o: Waiting): Promise<boolean>;
-  /** The last line is `success`; leaving before it, or a failure, leaves no model. */
+  /** The last line is `success`, with the new manifest's digest; a failure leaves no model. */
   create(request: CreateRequest, o: Waiting): AsyncIterable<Progress>;
 }
 

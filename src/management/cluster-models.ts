@@ -70,14 +70,15 @@ export class ClusterModels implements Management {
     const { self, node } = await this.#placeOf(request, o);
     const lines = node ? this.#createAt(node, request, o) : this.#deps.keeper.create(request, o);
     const place = node ?? self;
-    const before = this.#manifestAt(place, request.name);
     for await (const line of lines) {
-      if (line.status === SUCCESS) {
-        if (!o.local) await this.#removeStale(request.name, new Set([place]), o);
-        await this.#seen(o, () => this.#manifestAt(place, request.name) !== before);
+      if (line.status !== SUCCESS) {
+        yield line;
+        continue;
       }
-      // Who has read "success" can use the model.
-      yield line;
+      if (!o.local) await this.#removeStale(request.name, new Set([place]), o);
+      await this.#seen(o, () => this.#manifestAt(place, request.name) === line.digest);
+      // Who has read it can use the model.
+      yield { status: SUCCESS };
     }
   }
 
