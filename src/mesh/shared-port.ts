@@ -24,10 +24,10 @@ export function tcpWithLinks(
       const listener = createListener(listening);
       const undecided = divert(serverOf(listener), onLink);
       const close = listener.close.bind(listener);
-      listener.close = async (o) => {
+      listener.close = async () => {
         // libp2p waits for every connection of the server, and knows none of these.
         for (const socket of undecided) socket.destroy();
-        await close(o);
+        await close();
       };
       return listener;
     };
