@@ -23,6 +23,8 @@ function nameOf(text: string): ModelName {
   return name;
 }
 
+/** All names are of one model. */
+const MANIFEST = digestOf("one");
 const TINY = nameOf("tiny");
 const BARE = { files: {}, adapters: {}, licenses: [], parameters: {}, messages: [] };
 
@@ -59,7 +61,7 @@ class Names implements ModelKeeper {
     yield { status: "using existing layer sha256:0" };
     if (this.failure) throw this.failure;
     this.names.push(request.name);
-    yield { status: "success", digest: digestOf(formatFullName(request.name)) };
+    yield { status: "success", digest: MANIFEST };
   }
 }
 
@@ -86,7 +88,7 @@ function cluster(
     replicas: () =>
       [...keepers].flatMap(([id, { names }]) =>
         names.map((name) => ({
-          record: recordOf(formatFullName(name)),
+          record: { ...recordOf(formatFullName(name)), manifest: MANIFEST },
           holder: { node: id as NodeId, state: "ready" as const, ageMs: 0 },
         })),
       ),
