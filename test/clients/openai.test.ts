@@ -145,47 +145,12 @@ t.test("OpenAI's API, where the model is and where it is not", async (t) => {
     }
   });
 
-  await t.test("the same response as events", async (t) => {
+  await t.test("a refusal, to a client that waits for events", async (t) => {
     for (const { apiUrl } of nodes) {
-      const body = { model: "tiny-chat", input: "why is the sky blue?", temperature: 0 };
-      const answer = await post(apiUrl, "/v1/responses", { ...body, stream: true });
-      const events = sseEvents(await answer.text());
-      t.equal(events[0]?.name, "response.created");
-      t.equal(events.at(-1)?.name, "response.completed");
-      t.match(JSON.parse(events.at(-1)?.data ?? ""), {
-        response: { status: "completed", output: [{ content: [{ text: ANSWER }] }] },
-      });
-    }
-  });
-
-  await t.test("models and refusals", async (t) => {
-    for (const path of [
-      "/v1/models",
-      "/v1/models/tiny-chat",
-      "/v1/models/library/tiny-chat:latest",
-    ]) {
-      const [own, forwarded] = await Promise.all(
-        nodes.map(async ({ apiUrl }) => (await fetch(`${apiUrl}${path}`)).json()),
-      );
-      t.match(JSON.stringify(own), /"object":"model"/);
-      t.strictSame(comparable(forwarded), comparable(own), path);
-    }
-    const schema = { type: "object", properties: { a: { type: "nonsense" } } };
-    const rows = [
-      [{ ...QUESTION, model: "nobody" }, 404, { type: "not_found_error" }],
-      [{ ...QUESTION, messages: [] }, 400, { type: "invalid_request_error" }],
-      [
-        { ...QUESTION, response_format: { type: "json_schema", json_schema: { schema } } },
-        400,
-        { type: "invalid_request_error", message: /^invalid format/ },
-      ],
-    ] as const;
-    for (const [body, status, error] of rows) {
-      for (const { apiUrl } of nodes) {
-        const answer = await post(apiUrl, "/v1/chat/completions", { ...body, stream: true });
-        t.equal(answer.status, status);
-        t.match(await answer.json(), { error });
-      }
+      const body = { ...QUESTION, messages: [], stream: true };
+      const answer = await post(apiUrl, "/v1/chat/completions", body);
+      t.equal(answer.status, 400);
+      t.match(await answer.json(), { error: { type: "invalid_request_error" } });
     }
   });
 
