@@ -39,6 +39,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "load a model from its registry",
     load: async () => (await import("./client/manage.ts")).pullCommand,
   },
+  create: {
+    summary: "make a model of a Modelfile",
+    load: async () => (await import("./client/create.ts")).createCommand,
+  },
   cp: {
     summary: "give a model another name",
     load: async () => (await import("./client/manage.ts")).copyCommand,

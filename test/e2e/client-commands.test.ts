@@ -1,6 +1,11 @@
+import { cpSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import t from "tap";
 import { TestCluster, until } from "../fixtures/cluster.ts";
 import { TestDaemon } from "../fixtures/daemon.ts";
+import { tempFolder } from "../fixtures/temp-folder.ts";
+
+t.setTimeout(120_000);
 
 t.test("the commands that call a node, on one that does not hold the model", async (t) => {
   const cluster = await TestCluster.open();
@@ -46,5 +51,36 @@ t.test("the commands that call a node, on one that does not hold the model", asy
     stderr: /^ollamamax: .*nobody.*not found\n$/,
   });
   t.match(await call(["run", "tiny-chat", "hi", "--format", "{"]), { code: 2 });
+
+  const folder = tempFolder(t);
+  const modelfile = path.join(folder, "Modelfile");
+  cpSync("deploy/models/tiny-chat.gguf", path.join(folder, "my.gguf"));
+  writeFileSync(
+    modelfile,
+    'FROM ./my.gguf\nSYSTEM """You are a pirate."""\nPARAMETER temperature 0\n',
+  );
+  t.match(await call(["create", "pirate", "--file", modelfile]), {
+    ...{ ...ok, stderr: /writing manifest\nsuccess\n$/ },
+  });
+  t.match(await call(["show", "pirate", "--system"]), { ...ok, stdout: "You are a pirate.\n" });
+  t.match(await call(["show", "pirate", "--parameters"]), { ...ok, stdout: /^temperature +0\n$/ });
+  t.match(await call(["run", "pirate", "hello"]), { ...ok, stdout: /\w/ });
+  writeFileSync(modelfile, "FROM pirate\nSYSTEM other\n");
+  t.match(await call(["create", "other", "-f", modelfile, "--json"]), {
+    ...{ ...ok, stdout: /\{"status":"success"\}\n$/ },
+  });
+  t.match(await call(["cp", "other", "third"]), { ...ok, stdout: "copied 'other' to 'third'\n" });
+  for (const model of ["pirate", "other", "third"]) {
+    t.match(await call(["rm", model]), { ...ok, stdout: `deleted '${model}'\n` });
+  }
+  t.match(await call(["rm", "third"]), { code: 1, stderr: /third.* not found/ });
+  t.match(await call(["create", "x", "-f", path.join(folder, "none")]), {
+    ...{ code: 2, stderr: /^ollamamax: the Modelfile cannot be read: / },
+  });
+  writeFileSync(modelfile, "PARAMETER temperature 0\n");
+  t.match(await call(["create", "x", "-f", modelfile]), { code: 1, stderr: /no FROM line/ });
+  writeFileSync(modelfile, "FROM .\n");
+  t.match(await call(["create", "x", "-f", modelfile]), { code: 2, stderr: /is a folder/ });
+
   t.match(await call(["list"], { OLLAMA_HOST: "a b" }), { code: 2, stderr: /OLLAMA_HOST/ });
 });

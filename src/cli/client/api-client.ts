@@ -47,6 +47,25 @@ export class ApiClient {
     return await jsonOf(await this.#call(method, path, body, signal));
   }
 
+  /** Whether the path is there, by HEAD. */
+  async has(path: string, signal: AbortSignal): Promise<boolean> {
+    const { ok, status } = await this.#fetch(path, { method: "HEAD", headers: this.#auth, signal });
+    if (!ok && status !== 404) throw refused(status, `${status} at HEAD ${path}`);
+    return ok;
+  }
+
+  async upload(path: string, body: Readable, signal: AbortSignal): Promise<void> {
+    const response = await this.#fetch(path, {
+      ...{ method: "POST", headers: this.#auth, signal, duplex: "half" },
+      body: Readable.toWeb(body),
+    });
+    if (!response.ok) throw await refusedBy(response);
+  }
+
+  get #auth(): Readonly<Record<string, string>> {
+    return this.#key ? { Authorization: `Bearer ${this.#key}` } : {};
+  }
+
   /** The objects of a streamed answer. One that says `error` is thrown. */
   async *stream(path: string, body: Json, signal?: AbortSignal): AsyncGenerator<Json> {
     const response = await this.#call("POST", path, body, signal);
@@ -81,14 +100,13 @@ export class ApiClient {
       method,
       headers: {
         ...(body && { "Content-Type": "application/json" }),
-        ...(this.#key && { Authorization: `Bearer ${this.#key}` }),
+        ...this.#auth,
       },
       ...(body && { body: JSON.stringify(body) }),
       ...(signal && { signal }),
     });
     if (response.ok) return response;
-    const text = await response.text();
-    throw refused(response.status, reasonIn(text) ?? `${response.status} ${response.statusText}`);
+    throw await refusedBy(response);
   }
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {
@@ -120,6 +138,11 @@ export function nodeUrl(text: string): string {
   const port = url.port || (hasScheme || /:80$/.test(given) ? "" : DEFAULT_PORT);
   const path = url.pathname.replace(/\/+$/, "");
   return `${url.protocol}//${host}${port === "" ? "" : `:${port}`}${path}`;
+}
+
+async function refusedBy(response: Response): Promise<ClientError> {
+  const { status, statusText } = response;
+  return refused(status, reasonIn(await response.text()) ?? `${status} ${statusText}`);
 }
 
 function refused(status: number, reason: string): ClientError {
