@@ -15,17 +15,15 @@ import { followStatus } from "./follow-status.ts";
 const STOP_MS = 2_000;
 
 export const createCommand: Command = {
-  usage: "MODEL [--file MODELFILE] [--quantize TYPE] [--json]",
+  usage: "MODEL [--file MODELFILE] [--json]",
   help: [
     "Makes a model of a Modelfile, on the node at OLLAMA_HOST. Its FROM and ADAPTER lines name models, or GGUF files here.",
     "",
     "  --file MODELFILE   where it lies (./Modelfile)",
-    "  --quantize TYPE    such as q4_K_M",
     "  --json             the node's own lines, in place of bars",
   ].join("\n"),
   options: {
     file: { type: "string", short: "f" },
-    quantize: { type: "string", short: "q" },
     json: { type: "boolean" },
   },
   positionals: ["MODEL"],
@@ -46,7 +44,6 @@ export const createCommand: Command = {
       ...(Object.keys(sources.files).length > 0 && { files: sources.files }),
       ...(Object.keys(lora.files).length > 0 && { adapters: lora.files }),
       ...(licenses.length > 0 && { license: licenses }),
-      ...(options["quantize"] !== undefined && { quantize: options["quantize"] }),
     };
     await followStatus(client, "/api/create", body, options["json"] === true);
     return 0;
