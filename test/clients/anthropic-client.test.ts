@@ -121,8 +121,9 @@ t.test("Anthropic's own client, at the model's node and at another", async (t) =
     const listed = await sameOf(t, clients, "list", (client) =>
       Array.fromAsync(client.models.list()),
     );
-    t.match(listed, [{ id: `${MODEL}:latest` }]);
+    t.match(listed, [{ type: "model", id: `${MODEL}:latest`, display_name: `${MODEL}:latest` }]);
     t.match(await sameOf(t, clients, "retrieve", (client) => client.models.retrieve(MODEL)), {
+      type: "model",
       id: MODEL,
     });
   });

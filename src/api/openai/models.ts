@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type { ModelRecord } from "../../core/model.ts";
 import { formatShortName, parseModelName } from "../../core/model-name.ts";
+import { modelEntry, modelPage, VERSION_HEADER } from "../anthropic/models.ts";
 import type { RouteContext } from "../deps.ts";
 import { plainJsonReply } from "../dialects/reply.ts";
 import { HttpError } from "../http/http-error.ts";
@@ -10,7 +11,11 @@ import { listedModels } from "../ollama/tags.ts";
 
 /** GET /v1/models: what the cluster can serve, newest first; with ?local=true what this node holds. */
 export function models(c: Context<ApiEnv>, context: RouteContext): Response {
-  const data = listedModels(c, context).map((record) => entryOf(shortNameOf(record.name), record));
+  const records = listedModels(c, context);
+  const listed = <E>(entryOf: (id: string, record: ModelRecord) => E): E[] =>
+    records.map((record) => entryOf(shortNameOf(record.name), record));
+  if (c.req.header(VERSION_HEADER)) return plainJsonReply(modelPage(listed(modelEntry)));
+  const data = listed(entryOf);
   return plainJsonReply({ object: "list", data });
 }
 
@@ -23,7 +28,7 @@ export function model(c: Context<ApiEnv>, { replicas }: RouteContext): Response 
   if (!record) {
     throw new HttpError(404, `model '${formatShortName(name)}' not found`, { param: "model" });
   }
-  return plainJsonReply(entryOf(id, record));
+  return plainJsonReply((c.req.header(VERSION_HEADER) ? modelEntry : entryOf)(id, record));
 }
 
 function entryOf(id: string, record: ModelRecord): Readonly<Record<string, unknown>> {
