@@ -1,15 +1,25 @@
 import { once } from "node:events";
-import type { Server } from "node:http";
+import type { Server, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import { createAdaptorServer } from "@hono/node-server";
 import { AppError } from "../core/errors.ts";
 import type { Waiting } from "../core/ports.ts";
 
 export class ApiError extends AppError<"PORT_TAKEN" | "ADDRESS_UNUSABLE"> {}
 
+type Answer = Pick<ServerResponse, "headersSent">;
 type Fetch = Parameters<typeof createAdaptorServer>[0]["fetch"];
 
 const HEADER_BYTES_MAX = 64 * 1024;
 const KEEP_ALIVE_MS = 75_000;
+const TOO_SLOW = "ERR_HTTP_REQUEST_TIMEOUT";
+const STATUS_OF_ERROR: Readonly<Record<string, string>> = {
+  [TOO_SLOW]: "408 Request Timeout",
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Payload Too Large",
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+};
+/** A model's file may take hours. */
+const LONG_BODIES = /^\/api\/blobs\//;
 
 /** How long a client has to send its headers, and all of its body; and how often it is looked at. */
 export interface SendingLimits {
@@ -33,9 +43,18 @@ export class Listener implements AsyncDisposable {
   private constructor(server: Server, url: string) {
     this.#server = server;
     this.url = url;
-    server.on("request", (_request, response) => {
+    const answering = new WeakMap<Duplex, { readonly long: boolean; readonly response: Answer }>();
+    server.on("clientError", (error, socket) => {
+      const under = answering.get(socket);
+      // The route itself gives up a client that sends nothing.
+      if (systemCode(error) === TOO_SLOW && under?.long) return;
+      cutOff(socket, systemCode(error), under?.response.headersSent ?? false);
+    });
+    server.on("request", ({ socket, url: path = "" }, response) => {
       this.#active++;
+      answering.set(socket, { long: LONG_BODIES.test(path), response });
       response.once("close", () => {
+        answering.delete(socket);
         this.#active--;
         if (this.#active === 0) this.#onIdle();
       });
@@ -95,8 +114,22 @@ export class Listener implements AsyncDisposable {
   }
 }
 
-function explain(error: unknown, host: string, port: number, variable: string): unknown {
+/** As Node does where nobody listens. */
+function cutOff(socket: Duplex, code: string | undefined, hasBegun: boolean): void {
+  const status = STATUS_OF_ERROR[code ?? ""] ?? "400 Bad Request";
+  if (socket.writable && !hasBegun) {
+    socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+  }
+  socket.destroy();
+}
+
+function systemCode(error: unknown): string | undefined {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : undefined;
+}
+
+function explain(error: unknown, host: string, port: number, variable: string): unknown {
+  const code = systemCode(error);
   if (code === "EADDRINUSE") {
     return new ApiError(
       "PORT_TAKEN",
