@@ -29,6 +29,34 @@ t.test("who sends too slowly is cut off", async (t) => {
   t.equal(failures.length, 1, "whoever reads the body learns of it");
 });
 
+t.test(
+  "a model's file may take its time, and other errors are told as Node tells them",
+  async (t) => {
+    const sending = { headersTimeoutMs: 500, requestTimeoutMs: 500, checkIntervalMs: 10 };
+    const listener = await Listener.open(
+      { host: "127.0.0.1", port: 0, variable: "PORT", sending },
+      async (request: Request) => new Response(`read ${await request.text()}`),
+    );
+    t.teardown(() => listener[Symbol.asyncDispose]());
+    const port = Number(new URL(listener.url).port);
+    const slow = connect(port, "127.0.0.1");
+    slow.write("POST /api/blobs/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\na");
+    // Whoever is cut off meanwhile shows that the time is over.
+    const other = connect(port, "127.0.0.1");
+    other.on("error", () => {});
+    other.write("POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\na");
+    t.match(Buffer.concat(await other.toArray()).toString(), /^HTTP\/1\.1 408 /);
+    slow.write("b");
+    const [answer] = await once(slow, "data");
+    t.match(String(answer), /^HTTP\/1\.1 200 /);
+    slow.destroy();
+
+    const wrong = connect(port, "127.0.0.1");
+    wrong.write("nonsense\r\n\r\n");
+    t.match(Buffer.concat(await wrong.toArray()).toString(), /^HTTP\/1\.1 400 /);
+  },
+);
+
 t.test("the address that clients can call", async (t) => {
   for (const [host, url] of [
     ["127.0.0.1", /^http:\/\/127\.0\.0\.1:\d+$/],
