@@ -35,10 +35,6 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "tell what is known of a model",
     load: async () => (await import("./client/show.ts")).showCommand,
   },
-  pull: {
-    summary: "load a model from its registry",
-    load: async () => (await import("./client/manage.ts")).pullCommand,
-  },
   create: {
     summary: "make a model of a Modelfile",
     load: async () => (await import("./client/create.ts")).createCommand,
