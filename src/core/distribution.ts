@@ -1,0 +1,35 @@
+import type { BlobDigest, ManifestDigest } from "./digest.ts";
+import type { Progress } from "./management.ts";
+import type { ModelName } from "./model-name.ts";
+import type { Waiting } from "./ports.ts";
+
+export interface RegistryRequest {
+  readonly name: ModelName;
+  /** Plain HTTP instead of HTTPS. */
+  readonly insecure: boolean;
+}
+
+/** Models from and to registries of Ollama's and OCI's kind. Errors are ManagementErrors. Owner: oci. */
+export interface Distribution {
+  /** Ollama's status lines; the last one is `success`, with the manifest's digest. What has come stays when it is cut off. */
+  pull(request: RegistryRequest, o: Waiting): AsyncIterable<Progress>;
+  /** The model of this name in this node's store. */
+  push(request: RegistryRequest, o: Waiting): AsyncIterable<Progress>;
+}
+
+/** The names of a store. Owner: blobs. */
+export interface ManifestShelf {
+  /** The bytes as they are, whether the model is whole or not. */
+  manifestOf(name: ModelName, o: Waiting): Promise<Uint8Array | undefined>;
+  /**
+   * Gives the name to this manifest, whose blobs must all be here, and removes those that only the manifest before it needed.
+   * Says how many went.
+   */
+  install(
+    name: ModelName,
+    manifest: Uint8Array,
+    o: Waiting,
+  ): Promise<{ readonly digest: ManifestDigest; readonly removed: number }>;
+  /** Until disposed these blobs stay, also while no manifest names them. */
+  reserve(digests: Iterable<BlobDigest>): Disposable;
+}
