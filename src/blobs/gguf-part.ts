@@ -1,11 +1,11 @@
 import { type BlobDigest, formatDigest, parseBlobDigest } from "../core/digest.ts";
 import { ManagementError } from "../core/management.ts";
+import type { Layer } from "../core/manifest.ts";
 import type { Waiting } from "../core/ports.ts";
 import { GgufError } from "./errors.ts";
 import { type Gguf, readGguf } from "./gguf.ts";
 import { type GgufFacts, ggufFacts } from "./gguf-facts.ts";
 import { blobPath } from "./layout.ts";
-import type { Layer } from "./manifest.ts";
 import type { ModelStore } from "./model-store.ts";
 
 /** A GGUF file that a model is made of: what it is for, and what is in it. */

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open, readdir, statfs } from "node:fs/promises";
 import { type BlobDigest, manifestDigestOf, parseBlobDigest } from "../core/digest.ts";
 import { messageOf } from "../core/errors.ts";
+import { formatManifest } from "../core/manifest.ts";
 import type { ModelRecord } from "../core/model.ts";
 import { type ModelName, parseModelName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
@@ -9,7 +10,6 @@ import { BlobError, GgufError, systemCode } from "./errors.ts";
 import { readGguf } from "./gguf.ts";
 import { type GgufFacts, ggufFacts } from "./gguf-facts.ts";
 import { humanBytes } from "./human-number.ts";
-import { formatManifest } from "./manifest.ts";
 import { formatModelConfig } from "./model-config.ts";
 import type { ModelStore } from "./model-store.ts";
 

@@ -3,11 +3,11 @@ import type { Dirent } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { messageOf } from "../core/errors.ts";
+import { MANIFEST_BYTES_MAX } from "../core/manifest.ts";
 import type { ModelName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
 import { BlobError, systemCode, writeFailure } from "./errors.ts";
 import { type Layout, manifestPath, nameOfParts, partialName } from "./layout.ts";
-import { MANIFEST_BYTES_MAX } from "./manifest.ts";
 import { syncFolder } from "./partial-blob.ts";
 
 export interface ManifestFile {

@@ -1,10 +1,10 @@
 import { readFile, stat } from "node:fs/promises";
 import { z } from "zod";
 import type { Message } from "../core/inference.ts";
+import type { Layer, Manifest } from "../core/manifest.ts";
 import type { Waiting } from "../core/ports.ts";
 import { BlobError } from "./errors.ts";
 import { blobPath, type Layout } from "./layout.ts";
-import type { Layer, Manifest } from "./manifest.ts";
 
 /** The small layers of a model, read. */
 export interface ModelLayers {

@@ -1,10 +1,10 @@
 import { stat } from "node:fs/promises";
 import { isAborted, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { type Manifest, parseManifest } from "../core/manifest.ts";
 import { formatFullName, type ModelName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
 import type { Layout } from "./layout.ts";
-import { type Manifest, parseManifest } from "./manifest.ts";
 import { listManifests, type ManifestFile, readManifestBytes } from "./manifests.ts";
 import { mapBounded } from "./map-bounded.ts";
 import { checkBlobs, modelLayerOf, readWholeModel, type WholeModel } from "./whole-model.ts";

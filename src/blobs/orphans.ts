@@ -1,10 +1,10 @@
 import { readdir, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import type { BlobDigest } from "../core/digest.ts";
+import { blobsOf, parseManifest } from "../core/manifest.ts";
 import type { Waiting } from "../core/ports.ts";
 import { systemCode, writeFailure } from "./errors.ts";
 import { blobPath, type Layout } from "./layout.ts";
-import { blobsOf, parseManifest } from "./manifest.ts";
 import { listManifests, readManifestBytes } from "./manifests.ts";
 
 /**

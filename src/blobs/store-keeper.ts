@@ -7,12 +7,12 @@ import {
   type ModelKeeper,
   type Progress,
 } from "../core/management.ts";
+import { blobsOf, parseManifest } from "../core/manifest.ts";
 import { formatShortName, type ModelName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
 import { systemCode } from "./errors.ts";
 import { manifestPath } from "./layout.ts";
 import { makeModel } from "./make-model.ts";
-import { blobsOf, parseManifest } from "./manifest.ts";
 import { existingCasing, readManifestBytes } from "./manifests.ts";
 import type { ModelStore } from "./model-store.ts";
 import { removeManifest, removeOrphans } from "./orphans.ts";

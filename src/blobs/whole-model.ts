@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import type { BlobDigest } from "../core/digest.ts";
+import { blobsOf, type Layer, type Manifest, totalBytes } from "../core/manifest.ts";
 import type { ModelRecord } from "../core/model.ts";
 import { formatFullName, type ModelName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
@@ -9,7 +10,6 @@ import { readGguf } from "./gguf.ts";
 import { type GgufFacts, ggufFacts } from "./gguf-facts.ts";
 import { humanNumber } from "./human-number.ts";
 import { blobPath, type Layout } from "./layout.ts";
-import { blobsOf, type Layer, type Manifest, totalBytes } from "./manifest.ts";
 import { type ModelConfig, parseModelConfig } from "./model-config.ts";
 import { readTextBlob } from "./model-layers.ts";
 

@@ -7,6 +7,8 @@ export interface RegistryRequest {
   readonly name: ModelName;
   /** Plain HTTP instead of HTTPS. */
   readonly insecure: boolean;
+  /** What the name was written with: `http` is refused unless `insecure`. */
+  readonly scheme?: string;
 }
 
 /** Models from and to registries of Ollama's and OCI's kind. Errors are ManagementErrors. Owner: oci. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import t from "tap";
-import { manifestDigestOf, parseBlobDigest } from "../core/digest.ts";
-import { BlobError } from "./errors.ts";
+import { manifestDigestOf, parseBlobDigest } from "./digest.ts";
+import { ManagementError } from "./management.ts";
 import { blobsOf, formatManifest, parseManifest, totalBytes } from "./manifest.ts";
 
 const A = "a".repeat(64);
@@ -32,6 +32,13 @@ t.test("a manifest of Ollama's", (t) => {
   t.equal(manifest.layers[0]?.from, "/path/of/a/file");
   t.equal(totalBytes(manifest), 22);
   t.equal(blobsOf(manifest).length, 2, "each blob once");
+  t.end();
+});
+
+t.test("OCI's may leave its own media type out", (t) => {
+  const { mediaType } = parseManifest(bytes({ ...good, mediaType: undefined }));
+  t.equal(mediaType, "application/vnd.oci.image.manifest.v1+json");
+  t.equal(parseManifest(bytes(good)).mediaType, good.mediaType);
   t.end();
 });
 
@@ -93,7 +100,7 @@ t.test("hostile manifests are refused with what is wrong", (t) => {
         try {
           parseManifest(input);
         } catch (error) {
-          if (!(error instanceof BlobError)) throw error;
+          if (!(error instanceof ManagementError)) throw error;
         }
       }
     }),

@@ -5,8 +5,8 @@ import {
   type ManifestDigest,
   manifestDigestOf,
   parseBlobDigest,
-} from "../core/digest.ts";
-import { BlobError } from "./errors.ts";
+} from "./digest.ts";
+import { ManagementError } from "./management.ts";
 
 export const MEDIA_TYPES = {
   manifest: "application/vnd.docker.distribution.manifest.v2+json",
@@ -29,15 +29,17 @@ export interface Layer {
 
 export interface Manifest {
   readonly digest: ManifestDigest;
+  readonly mediaType: string;
   readonly config: Layer;
   readonly layers: readonly Layer[];
 }
 
 const OLLAMA_PREFIX = "application/vnd.ollama.image.";
-const MANIFEST_TYPES: readonly string[] = [
+/** What a registry may send; the second is OCI's, which may leave its own name out. */
+export const MANIFEST_TYPES = [
   MEDIA_TYPES.manifest,
   "application/vnd.oci.image.manifest.v1+json",
-];
+] as const;
 
 const layerSchema = z.object({
   mediaType: z.string().regex(/^[a-z]+\/[A-Za-z0-9.+_-]{1,200}$/, "is no media type"),
@@ -56,7 +58,7 @@ const layerSchema = z.object({
 
 const manifestSchema = z.object({
   schemaVersion: z.literal(2),
-  mediaType: z.string().refine((text) => MANIFEST_TYPES.includes(text), "is no manifest's"),
+  mediaType: z.enum(MANIFEST_TYPES, "is no manifest's").default(MANIFEST_TYPES[1]),
   config: layerSchema,
   layers: z.array(layerSchema).min(1).max(LAYERS_MAX),
 });
@@ -64,16 +66,20 @@ const manifestSchema = z.object({
 /** Throws MANIFEST_INVALID with what is wrong and where. The digest is that of the bytes as they are. */
 export function parseManifest(bytes: Uint8Array): Manifest {
   if (bytes.length > MANIFEST_BYTES_MAX) {
-    throw new BlobError("MANIFEST_INVALID", `a manifest of ${bytes.length} bytes is too large`);
+    throw new ManagementError(
+      "MANIFEST_INVALID",
+      `a manifest of ${bytes.length} bytes is too large`,
+    );
   }
   const parsed = manifestSchema.safeParse(parseJson(Buffer.from(bytes).toString("utf8")));
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const place = issue?.path.map(String).join(".") || "manifest";
-    throw new BlobError("MANIFEST_INVALID", `${place}: ${issue?.message}`);
+    throw new ManagementError("MANIFEST_INVALID", `${place}: ${issue?.message}`);
   }
   return {
     digest: manifestDigestOf(bytes),
+    mediaType: parsed.data.mediaType,
     config: layerOf(parsed.data.config),
     layers: parsed.data.layers.map(layerOf),
   };
@@ -83,7 +89,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new BlobError("MANIFEST_INVALID", "it is no JSON", { cause });
+    throw new ManagementError("MANIFEST_INVALID", "it is no JSON", { cause });
   }
 }
 
