@@ -14,7 +14,7 @@ import t, { type Test } from "tap";
 import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { type BlobDigest, parseBlobDigest } from "../core/digest.ts";
 import { BlobFolder, removeAbandoned } from "./blob-folder.ts";
-import { blobPath, layoutOf, partialName } from "./layout.ts";
+import { blobPath, layoutOf, partialName, pieceFiles } from "./layout.ts";
 
 const { signal } = new AbortController();
 
@@ -135,14 +135,20 @@ t.test("only what killed imports of ours left long ago goes", async (t) => {
   };
   const old = place(layout.blobsDir, partialName("1".repeat(32)), 61);
   const oldManifest = place(layout.manifestsDir, partialName("2".repeat(32)), 600);
+  const pieces = pieceFiles(layout, digestOf(Buffer.from("old")));
+  const oldPieces = [pieces.data, pieces.record, pieces.lock].map((file) =>
+    place(layout.blobsDir, path.basename(file), 7 * 24 * 60 + 1),
+  );
+  const newPieces = pieceFiles(layout, digestOf(Buffer.from("new")));
   const kept = [
+    place(layout.blobsDir, path.basename(newPieces.data), 6 * 24 * 60),
+    place(layout.blobsDir, path.basename(newPieces.record), 6 * 24 * 60),
     place(layout.blobsDir, partialName("3".repeat(32)), 59),
     place(layout.blobsDir, `sha256-${"a".repeat(64)}-partial`, 6_000),
     place(layout.blobsDir, `sha256-${"a".repeat(64)}`, 6_000),
     place(layout.blobsDir, "ollamamax-notes.partial", 6_000),
   ];
-  t.equal(await removeAbandoned(layout, wallMs), 2);
-  t.notOk(existsSync(old));
-  t.notOk(existsSync(oldManifest));
+  t.equal(await removeAbandoned(layout, wallMs), 5);
+  for (const file of [old, oldManifest, ...oldPieces]) t.notOk(existsSync(file), file);
   for (const file of kept) t.ok(existsSync(file), file);
 });

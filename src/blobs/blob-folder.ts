@@ -3,7 +3,7 @@ import path from "node:path";
 import { type BlobDigest, formatDigest } from "../core/digest.ts";
 import type { BlobStore, PartialBlob, Waiting } from "../core/ports.ts";
 import { BlobError, systemCode } from "./errors.ts";
-import { blobPath, isOurPartial, type Layout } from "./layout.ts";
+import { blobPath, isOurPartial, isPieceFile, type Layout } from "./layout.ts";
 import { PartialBlobFile } from "./partial-blob.ts";
 
 /** Peer streams want at least so much at a time. */
@@ -74,18 +74,28 @@ export class BlobFolder implements BlobStore {
 
 /** As long as Ollama's collector waits. An import that still runs has written more recently. */
 const ABANDONED_AFTER_MS = 60 * 60 * 1000;
+/** What came of a large blob is worth keeping until somebody asks for it again. */
+const PIECES_ABANDONED_AFTER_MS = 7 * 24 * 60 * 60 * 1000;
 
-/** Removes what our own killed imports left, and only that; returns how many files went. */
+/** Removes what our own killed imports and transfers left, and only that; returns how many files went. */
 export async function removeAbandoned(layout: Layout, wallMs: number): Promise<number> {
   let removed = 0;
   for (const dir of [layout.blobsDir, layout.manifestsDir]) {
-    for (const name of (await readdir(dir)).filter(isOurPartial)) {
+    for (const name of await readdir(dir)) {
+      const keptMs = keptForMs(name);
+      if (keptMs === undefined) continue;
       const file = path.join(dir, name);
       const { mtimeMs } = await stat(file);
-      if (wallMs - mtimeMs < ABANDONED_AFTER_MS) continue;
+      if (wallMs - mtimeMs < keptMs) continue;
       await rm(file, { force: true });
       removed++;
     }
   }
   return removed;
+}
+
+/** Undefined: it is not ours. */
+function keptForMs(name: string): number | undefined {
+  if (isOurPartial(name)) return ABANDONED_AFTER_MS;
+  return isPieceFile(name) ? PIECES_ABANDONED_AFTER_MS : undefined;
 }

@@ -6,6 +6,7 @@ export class BlobError extends AppError<
   | "MODELS_DIR_NOT_WRITABLE"
   | "DISK_FULL"
   | "BLOB_NOT_FOUND"
+  | "BLOB_BUSY"
   | "BLOB_CHANGED"
   | "RANGE_INVALID"
   | "DIGEST_MISMATCH"

@@ -1,10 +1,10 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import t, { type Test } from "tap";
+import t from "tap";
 import { ggufFile, key, tensor, tinyGguf, value } from "../../test/fixtures/gguf-file.ts";
 import { snapshot, writeOllamaModel } from "../../test/fixtures/ollama-folder.ts";
+import { fill, NO_MOUNT, smallDisk } from "../../test/fixtures/small-disk.ts";
 import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { systemClock } from "../core/clock.ts";
 import { formatDigest, manifestDigestOf } from "../core/digest.ts";
@@ -185,23 +185,6 @@ t.test("a file that changes while it is read", async (t) => {
   }
 });
 
-/** A small disk of its own; undefined where this user may not mount one. */
-function smallDisk(t: Test, sizeBytes: number): string | undefined {
-  const dir = mkdtempSync(path.join(tmpdir(), "ollamamax-disk-"));
-  const options = ["-t", "tmpfs", "-o", `size=${sizeBytes}`, "tmpfs", dir];
-  if (spawnSync("mount", options).status !== 0) {
-    rmdirSync(dir);
-    return undefined;
-  }
-  t.teardown(() => {
-    execFileSync("umount", [dir]);
-    rmdirSync(dir);
-  });
-  return dir;
-}
-
-const NO_MOUNT = "needs a user who may mount a tmpfs";
-
 t.test("a disk that is too small is told before the copy", async (t) => {
   const dir = smallDisk(t, 1_500_000);
   if (dir === undefined) return t.plan(0, NO_MOUNT);
@@ -219,7 +202,7 @@ t.test("a disk that fills up during the copy", async (t) => {
   await using store = await ModelStore.open({ dir }, deps);
   const filler = path.join(dir, "filler");
   const onProgress = (done: number): void => {
-    if (done > 0 && !existsSync(filler)) fill(filler);
+    if (done > 0 && !existsSync(filler)) fill(filler, 8_000_000);
   };
   await t.rejects(importGguf(store, { file: DEMO, name: "m" }, { signal, onProgress }), {
     code: "DISK_FULL",
@@ -228,14 +211,6 @@ t.test("a disk that fills up during the copy", async (t) => {
   t.same(files(dir), ["filler"]);
   t.same(store.list(), []);
 });
-
-function fill(file: string): void {
-  try {
-    writeFileSync(file, Buffer.alloc(8_000_000));
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
-  }
-}
 
 t.test("a folder that may only be read is served and takes no import", async (t) => {
   const dir = smallDisk(t, 4_000_000);

@@ -12,6 +12,9 @@ import { formatFullName, type ModelName, parseModelName } from "../core/model-na
  * `blobs/ollamamax-<32 hex digits>.partial` and `manifests/ollamamax-<32 hex digits>.partial`. Ollama's own collector takes
  * whatever in `blobs` is no digest for an abandoned download and removes it after an hour; a file directly in `manifests` is
  * on no level where it looks for manifests.
+ *
+ * A blob that arrives in pieces is `blobs/ollamamax-<its digest>.partial`, to be found again after a restart, beside the
+ * record of its pieces (`.pieces`) and the name of the process that writes it (`.lock`).
  */
 export interface Layout {
   readonly dir: string;
@@ -53,6 +56,24 @@ export function nameOfParts(parts: readonly string[]): ModelName | undefined {
   if (rest.length > 0 || parts.some((part) => part.includes("/"))) return undefined;
   const name = parseModelName(`${host}/${namespace}/${model}:${tag}`);
   return name?.host === host && name.tag === tag ? name : undefined;
+}
+
+export interface PieceFiles {
+  readonly data: string;
+  readonly record: string;
+  readonly lock: string;
+}
+
+export function pieceFiles(layout: Layout, digest: BlobDigest): PieceFiles {
+  if (parseBlobDigest(digest) !== digest) throw new Error(`not a digest: ${digest}`);
+  const stem = path.join(layout.blobsDir, `ollamamax-${digest}`);
+  return { data: `${stem}.partial`, record: `${stem}.pieces`, lock: `${stem}.lock` };
+}
+
+const PIECE_FILE = /^ollamamax-[0-9a-f]{64}\.(?:partial|pieces|lock)$/;
+
+export function isPieceFile(fileName: string): boolean {
+  return PIECE_FILE.test(fileName);
 }
 
 const PARTIAL = /^ollamamax-[0-9a-f]{32}\.partial$/;

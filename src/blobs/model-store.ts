@@ -5,6 +5,7 @@ import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { ModelDescription, ModelFiles, ModelRecord } from "../core/model.ts";
 import { type ModelName, sameName } from "../core/model-name.ts";
+import type { BlobId, BlobPieces, PieceStore } from "../core/pieces.ts";
 import type {
   BlobStore,
   LocalModels,
@@ -23,6 +24,7 @@ import { putManifest } from "./manifests.ts";
 import { readModelLayers } from "./model-layers.ts";
 import { ModelScan, type ScannedModel } from "./model-scan.ts";
 import { openModelsFolder } from "./models-folder.ts";
+import { PieceFolder } from "./piece-folder.ts";
 import { checkBlobs, modelLayerOf, type WholeModel } from "./whole-model.ts";
 
 export interface ModelStoreOptions {
@@ -41,12 +43,13 @@ const CHECK_HOLDS_MS = 500;
  * The models folder of this node, which another program such as Ollama may use at the same time. It is only ever added to:
  * blobs and manifests that an import or a copy from a peer brings, each written aside and renamed into place.
  */
-export class ModelStore implements LocalModels, BlobStore, AsyncDisposable {
+export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisposable {
   readonly layout: Layout;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #readOnly: { readonly cause: unknown } | undefined;
   readonly #blobs: BlobFolder;
+  readonly #pieces: PieceFolder;
   readonly #scan: ModelScan;
   readonly #watch: FolderWatch;
   readonly #changes = new Broadcast<LocalReplicaChange>();
@@ -72,6 +75,7 @@ export class ModelStore implements LocalModels, BlobStore, AsyncDisposable {
     this.#log = deps.log;
     this.#readOnly = readOnly;
     this.#blobs = new BlobFolder(layout);
+    this.#pieces = new PieceFolder(layout, deps);
     this.#scan = new ModelScan(layout, deps.log);
     this.#watch = new FolderWatch(() => this.#hint());
   }
@@ -178,6 +182,15 @@ export class ModelStore implements LocalModels, BlobStore, AsyncDisposable {
   async create(o: Waiting & { readonly expected?: BlobDigest }): Promise<PartialBlob> {
     this.#expectWritable();
     return this.#blobs.create(o);
+  }
+
+  async openPieces(blob: BlobId, o: Waiting): Promise<BlobPieces> {
+    this.#expectWritable();
+    return await this.#pieces.openPieces(blob, o);
+  }
+
+  piecesOf(digest: BlobDigest): BlobPieces | undefined {
+    return this.#pieces.piecesOf(digest);
   }
 
   /** Writes the manifest's bytes as they are, under the casing the name already has here, and looks at the result. */
