@@ -8,19 +8,23 @@ import { blobPath, type Layout } from "./layout.ts";
 import { listManifests, readManifestBytes } from "./manifests.ts";
 
 /**
- * Removes those of the blobs that no manifest names any more, as Ollama does. A manifest that cannot be read may
- * name any of them: then all stay.
+ * Removes those of the blobs that no manifest names any more, as Ollama does, and says how many. A manifest that cannot be
+ * read may name any of them: then all stay.
  */
 export async function removeOrphans(
   layout: Layout,
   gone: Iterable<BlobDigest>,
   o: Waiting,
-): Promise<void> {
+): Promise<number> {
   const needed = await neededBlobs(layout, o);
-  if (!needed) return;
-  for (const digest of gone) {
-    if (!needed.has(digest)) await removeFile(layout, blobPath(layout, digest));
+  if (!needed) return 0;
+  let removed = 0;
+  for (const digest of new Set(gone)) {
+    if (needed.has(digest)) continue;
+    await removeFile(layout, blobPath(layout, digest));
+    removed++;
   }
+  return removed;
 }
 
 async function neededBlobs(

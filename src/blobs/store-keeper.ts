@@ -1,4 +1,5 @@
 import { type BlobDigest, type ManifestDigest, manifestDigestOf } from "../core/digest.ts";
+import type { ManifestShelf } from "../core/distribution.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import {
@@ -16,14 +17,17 @@ import { makeModel } from "./make-model.ts";
 import { existingCasing, readManifestBytes } from "./manifests.ts";
 import type { ModelStore } from "./model-store.ts";
 import { removeManifest, removeOrphans } from "./orphans.ts";
+import { checkBlobs } from "./whole-model.ts";
 
 /**
  * Copies, removes and makes models in a store. What removes blobs and what counts on them to stay take turns; a manifest is
  * written last and removed first, so a call that is cut off leaves the old model or the new one.
  */
-export class StoreKeeper implements ModelKeeper {
+export class StoreKeeper implements ModelKeeper, ManifestShelf {
   readonly #store: ModelStore;
   readonly #log: Logger;
+  /** How many hold each blob that may have no name yet. */
+  readonly #reserved = new Map<BlobDigest, number>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(store: ModelStore, deps: { readonly log: Logger }) {
@@ -59,6 +63,43 @@ export class StoreKeeper implements ModelKeeper {
     const { lines, digest } = await this.#exclusively(() => this.#make(request, o));
     yield* lines;
     yield { status: "success", digest };
+  }
+
+  async manifestOf(name: ModelName, o: Waiting): Promise<Uint8Array | undefined> {
+    return (await this.#bytesOf(name, o))?.bytes;
+  }
+
+  install(
+    name: ModelName,
+    manifest: Uint8Array,
+    o: Waiting,
+  ): Promise<{ readonly digest: ManifestDigest; readonly removed: number }> {
+    return this.#exclusively(async () => {
+      await checkBlobs(this.#store.layout, parseManifest(manifest));
+      const before = await this.#bytesOf(name, o);
+      await this.#store.put(name, manifest, o);
+      const removed = before ? await this.#dropBlobs(blobsIn(before.bytes)) : 0;
+      return { digest: manifestDigestOf(manifest), removed };
+    });
+  }
+
+  reserve(digests: Iterable<BlobDigest>): Disposable {
+    const held = [...new Set(digests)];
+    const change = (by: number): void => {
+      for (const digest of held) {
+        const count = (this.#reserved.get(digest) ?? 0) + by;
+        if (count > 0) this.#reserved.set(digest, count);
+        else this.#reserved.delete(digest);
+      }
+    };
+    change(1);
+    let open = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (open) change(-1);
+        open = false;
+      },
+    };
   }
 
   /** The large files are here already: what is left to do takes milliseconds, so its lines are told together. */
@@ -113,12 +154,14 @@ export class StoreKeeper implements ModelKeeper {
   }
 
   /** Nothing that counts depends on it: blobs that cannot be removed only take room. Also for a client that has gone. */
-  async #dropBlobs(digests: () => readonly BlobDigest[]): Promise<void> {
+  async #dropBlobs(digests: () => readonly BlobDigest[]): Promise<number> {
     const { signal } = new AbortController();
     try {
-      await removeOrphans(this.#store.layout, digests(), { signal });
+      const gone = digests().filter((digest) => !this.#reserved.has(digest));
+      return await removeOrphans(this.#store.layout, gone, { signal });
     } catch (error) {
       this.#log.warn({ problem: messageOf(error) }, "unused blobs stay");
+      return 0;
     }
   }
 
