@@ -1,48 +1,12 @@
-import { generateKeyPairSync } from "node:crypto";
 import t from "tap";
-import { HastyClock } from "../../test/fixtures/hasty-clock.ts";
-import { MemoryStore } from "../../test/fixtures/memory-store.ts";
 import { OciRegistry, type RegistryOptions } from "../../test/fixtures/oci-registry.ts";
+import { RegistryClient, requestOf, statuses } from "../../test/fixtures/registry-client.ts";
 import { patternBytes, serveModel } from "../../test/fixtures/registry-model.ts";
-import { seededRandom } from "../../test/fixtures/seeded-random.ts";
-import { silentLog } from "../core/log.ts";
-import type { Progress } from "../core/management.ts";
-import { formatFullName, parseModelName } from "../core/model-name.ts";
+import { parseBlobDigest } from "../core/digest.ts";
+import { formatFullName } from "../core/model-name.ts";
 import { PIECE_BYTES } from "../core/pieces.ts";
-import { OciDistribution, userAgentOf } from "./oci-distribution.ts";
 
 const MODEL = patternBytes(2.5 * PIECE_BYTES);
-
-const { signal } = new AbortController();
-
-function puller(store = new MemoryStore()) {
-  const clock = new HastyClock((ms) => ms >= 30_000);
-  const distribution = new OciDistribution({
-    shelf: store,
-    blobs: store,
-    pieces: store,
-    clock,
-    random: seededRandom(1),
-    log: silentLog,
-    userAgent: userAgentOf("0.33.0", "1.2.3"),
-    identity: generateKeyPairSync("ed25519").privateKey,
-  });
-  const requestOf = (registry: OciRegistry, name = "a/b:c") => {
-    const parsed = parseModelName(`${registry.host}/${name}`);
-    if (!parsed) throw new Error("fixture");
-    return { name: parsed, insecure: true };
-  };
-  const pull = async (registry: OciRegistry, lines: Progress[] = []): Promise<Progress[]> => {
-    for await (const line of distribution.pull(requestOf(registry), { signal })) lines.push(line);
-    return lines;
-  };
-  return { store, clock, distribution, requestOf, pull };
-}
-
-/** Each status once, as often as it comes in a row. */
-function statuses(lines: readonly Progress[]): string[] {
-  return lines.map(({ status }) => status).filter((status, at, all) => status !== all[at - 1]);
-}
 
 const FLAVOURS: readonly [what: string, options: RegistryOptions][] = [
   ["Ollama's, with redirects", { flavour: "ollama" }],
@@ -56,8 +20,8 @@ t.test("a model from a registry", async (t) => {
     t.test(what, async (t) => {
       const registry = await OciRegistry.open(t, options);
       const { manifest, digests } = serveModel(registry, "a/b:c", { model: MODEL });
-      const { store, pull, requestOf } = puller();
-      const lines = await pull(registry);
+      const client = new RegistryClient();
+      const lines = await client.pull(registry);
       t.same(statuses(lines), [
         "pulling manifest",
         ...digests.map((digest) => `pulling ${digest.slice(7, 19)}`),
@@ -65,13 +29,99 @@ t.test("a model from a registry", async (t) => {
         "writing manifest",
         "success",
       ]);
+      const { store } = client;
       t.same(store.manifests.get(formatFullName(requestOf(registry).name)), manifest);
       for (const [digest, bytes] of registry.blobs) {
-        const kept = [...store.blobs].find(([hex]) => `sha256:${hex}` === digest)?.[1];
+        const kept = store.blobs.get(parseBlobDigest(digest) ?? store.put(Buffer.from("none")));
         t.ok(kept && Buffer.compare(kept, bytes) === 0, `${digest} came as it is`);
       }
       t.equal(store.reserved.size, 0);
       t.equal(store.open, 0);
     });
   }
+});
+
+t.test("each blob's lines begin with nothing, and end with all of it", async (t) => {
+  const registry = await OciRegistry.open(t);
+  const { digests } = serveModel(registry, "a/b:c", { model: MODEL, license: "" });
+  const lines = await new RegistryClient().pull(registry);
+  const [model = "", empty = ""] = digests;
+  const ofModel = lines.filter(({ digest }) => digest === model);
+  const status = `pulling ${model.slice(7, 19)}`;
+  t.same(ofModel[0], { status, digest: model, total: MODEL.length }, "0 is left out");
+  t.same(ofModel.at(-1), { status, digest: model, total: MODEL.length, completed: MODEL.length });
+  const completed = ofModel.map((line) => line.completed ?? 0);
+  t.same(
+    completed,
+    completed.toSorted((a, b) => a - b),
+  );
+  t.equal(new Set(completed).size, completed.length, "none twice");
+  const [ofEmpty] = lines.filter(({ digest }) => digest === empty);
+  t.same(ofEmpty, { status: `pulling ${empty.slice(7, 19)}`, digest: empty });
+});
+
+t.test("what is here already is one line, and no question", async (t) => {
+  const registry = await OciRegistry.open(t);
+  const { digests } = serveModel(registry, "a/b:c", { model: MODEL });
+  const client = new RegistryClient();
+  await client.pull(registry);
+  const before = registry.calls.length;
+  const lines = await client.pull(registry);
+  t.equal(registry.calls.length - before, 1, "the manifest");
+  t.equal(lines.length, 1 + digests.length + 3);
+  t.equal(lines[1]?.completed, MODEL.length);
+});
+
+t.test("of an older model what nothing needs is removed, and that is said", async (t) => {
+  const registry = await OciRegistry.open(t);
+  serveModel(registry, "a/b:c", { model: MODEL, license: "old" });
+  const client = new RegistryClient();
+  await client.pull(registry);
+  serveModel(registry, "a/b:c", { model: MODEL, license: "new" });
+  const lines = await client.pull(registry);
+  t.same(statuses(lines).slice(-3), ["writing manifest", "removing unused layers", "success"]);
+});
+
+t.test("success says the manifest's digest", async (t) => {
+  const registry = await OciRegistry.open(t);
+  const { manifest } = serveModel(registry, "a/b:c", { model: MODEL });
+  const client = new RegistryClient();
+  const lines = await client.pull(registry);
+  t.equal(lines.at(-1)?.digest, `sha256:${client.store.put(manifest)}`);
+});
+
+t.test("a model of more parts than one comes by several questions at once", async (t) => {
+  const registry = await OciRegistry.open(t);
+  const model = patternBytes(60 * PIECE_BYTES + 7);
+  serveModel(registry, "a/b:c", { model });
+  const client = new RegistryClient();
+  await client.pull(registry);
+  const ranges = registry.ranges("cdn").filter((range) => !/=0-[0-9]{1,2}$/.test(range));
+  t.same(
+    ranges.toSorted(),
+    [
+      `bytes=0-${24 * PIECE_BYTES - 1}`,
+      `bytes=${24 * PIECE_BYTES}-${48 * PIECE_BYTES - 1}`,
+      `bytes=${48 * PIECE_BYTES}-${model.length - 1}`,
+    ].toSorted(),
+  );
+});
+
+t.test("plain HTTP only for who asks for it", async (t) => {
+  const registry = await OciRegistry.open(t);
+  const { distribution } = new RegistryClient();
+  const { signal } = new AbortController();
+  const request = { ...requestOf(registry), scheme: "http", insecure: false };
+  for (const call of [
+    distribution.pull(request, { signal }),
+    distribution.push(request, { signal }),
+  ]) {
+    const first = call[Symbol.asyncIterator]().next();
+    await t.rejects(first, { code: "INSECURE_PROTOCOL", message: "insecure protocol http" });
+  }
+  t.equal(registry.calls.length, 0);
+  const tls = { ...requestOf(registry), insecure: false };
+  const lines = distribution.pull(tls, { signal })[Symbol.asyncIterator]();
+  await lines.next();
+  await t.rejects(lines.next(), { code: "REGISTRY_UNREACHABLE" }, "HTTPS else");
 });
