@@ -58,7 +58,7 @@ class SharedDownload {
   readonly #abandoned = new AbortController();
   #ended: Promise<void> | undefined;
   #followers = 0;
-  #completedBytes = (): number => 0;
+  #completedBytes: () => number | undefined = () => undefined;
 
   constructor(repository: Repository, blob: BlobId, deps: DownloadsDeps, onEnd: () => void) {
     this.#repository = repository;
@@ -136,7 +136,7 @@ class SharedDownload {
       } catch (error) {
         if (!isCoded(error, "BLOB_BUSY")) throw error;
       }
-      this.#completedBytes = () => pieces.piecesOf(digest)?.doneBytes ?? 0;
+      this.#completedBytes = () => pieces.piecesOf(digest)?.doneBytes;
       await clock.sleep(BUSY_MS, o.signal);
     }
   }

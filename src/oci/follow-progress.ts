@@ -4,9 +4,11 @@ import type { Waiting } from "../core/ports.ts";
 /** Ollama's interval of progress lines. */
 export const PROGRESS_MS = 60;
 
-/** How far the work has come, at once and whenever that has changed, until it ends. Its failure is this one's too. */
+/**
+ * How far the work has come, once that is known and whenever it has changed, until it ends. Its failure is this one's too.
+ */
 export async function* followProgress(
-  work: { readonly ended: Promise<void>; readonly completedBytes: () => number },
+  work: { readonly ended: Promise<void>; readonly completedBytes: () => number | undefined },
   clock: Clock,
   { signal }: Waiting,
 ): AsyncIterable<number> {
@@ -17,7 +19,7 @@ export async function* followProgress(
   let toldBytes: number | undefined;
   while (!either.aborted) {
     const bytes = work.completedBytes();
-    if (bytes !== toldBytes) yield bytes;
+    if (bytes !== undefined && bytes !== toldBytes) yield bytes;
     toldBytes = bytes;
     await clock.sleep(PROGRESS_MS, either).catch(() => {});
   }
