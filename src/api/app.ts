@@ -18,6 +18,8 @@ import { HttpError } from "./http/http-error.ts";
 import { recorded } from "./http/recorded.ts";
 import { jsonReply } from "./http/reply.ts";
 import type { ApiEnv } from "./http/request-signal.ts";
+import { ociErrorResponse } from "./oci/errors.ts";
+import { base, registry } from "./oci/registry.ts";
 import { blob } from "./ollama/blobs.ts";
 import { chat } from "./ollama/chat.ts";
 import { copy } from "./ollama/copy.ts";
@@ -26,6 +28,7 @@ import { remove } from "./ollama/delete.ts";
 import { embed, embeddings } from "./ollama/embed.ts";
 import { generate } from "./ollama/generate.ts";
 import { ps } from "./ollama/ps.ts";
+import { pull, push } from "./ollama/pull.ts";
 import { show } from "./ollama/show.ts";
 import { tags } from "./ollama/tags.ts";
 import { detokenize, tokenize } from "./ollama/tokens.ts";
@@ -58,6 +61,8 @@ export const ROUTES: readonly Route[] = [
   ["POST", "/api/chat", "models.use", recorded("generate", chat)],
   ["POST", "/api/embed", "models.use", recorded("embed", embed)],
   ["POST", "/api/embeddings", "models.use", recorded("embed", embeddings)],
+  ["POST", "/api/pull", "models.manage", pull],
+  ["POST", "/api/push", "models.manage", push],
   ["POST", "/api/create", "models.manage", create],
   ["POST", "/api/copy", "models.manage", copy],
   ["DELETE", "/api/delete", "models.manage", remove],
@@ -72,6 +77,8 @@ export const ROUTES: readonly Route[] = [
   ["POST", "/v1/messages/count_tokens", "models.use", countTokens],
   ["GET", "/v1/models", "models.read", openAiModels],
   ["GET", "/v1/models/:id{.+}", "models.read", openAiModel],
+  ["GET HEAD", "/v2/", "models.read", () => base()],
+  ["GET HEAD", "/v2/:rest{.+}", "models.read", registry],
   ["GET", "/api/cluster/nodes", "cluster.read", (_c, context) => nodes(context)],
   ["GET", "/api/cluster/replicas", "cluster.read", (_c, context) => replicas(context)],
   ["GET", "/api/cluster/models", "cluster.read", models],
@@ -210,6 +217,7 @@ function failureResponse(c: Context<ApiEnv>, error: unknown, { random }: RouteCo
   const { path } = c.req;
   if (/^\/v1\/messages(\/|$)/.test(path)) return anthropicErrorResponse(error, random);
   if (path.startsWith("/v1/")) return openAiErrorResponse(error);
+  if (path.startsWith("/v2/")) return ociErrorResponse(error);
   return c.get("streaming") ? errorResponse(error, "application/json") : errorResponse(error);
 }
 

@@ -35,6 +35,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "tell what is known of a model",
     load: async () => (await import("./client/show.ts")).showCommand,
   },
+  pull: {
+    summary: "get a model from its registry",
+    load: async () => (await import("./client/manage.ts")).pullCommand,
+  },
+  push: {
+    summary: "give a model to a registry",
+    load: async () => (await import("./client/manage.ts")).pushCommand,
+  },
   create: {
     summary: "make a model of a Modelfile",
     load: async () => (await import("./client/create.ts")).createCommand,

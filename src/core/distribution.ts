@@ -35,3 +35,24 @@ export interface ManifestShelf {
   /** Until disposed these blobs stay, also while no manifest names them. */
   reserve(digests: Iterable<BlobDigest>): Disposable;
 }
+
+/** The files of models, wherever in the cluster they are. Owner: replication. */
+export interface ClusterFiles {
+  /** The bytes of a manifest that this node or another one holds. */
+  manifest(model: ManifestDigest, o: Waiting): Promise<Uint8Array | undefined>;
+  /** A blob that belongs to one of these models. */
+  blob(
+    digest: BlobDigest,
+    models: readonly ManifestDigest[],
+    o: Waiting,
+  ): Promise<ClusterBlob | undefined>;
+}
+
+export interface ClusterBlob {
+  readonly sizeBytes: number;
+  /** From `start` up to, not including, `end`. */
+  read(
+    range: { readonly start: number; readonly end: number },
+    o: Waiting,
+  ): AsyncIterable<Uint8Array>;
+}

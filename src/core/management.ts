@@ -1,3 +1,4 @@
+import type { RegistryRequest } from "./distribution.ts";
 import { AppError } from "./errors.ts";
 import type { Message } from "./inference.ts";
 import type { ModelName } from "./model-name.ts";
@@ -109,4 +110,8 @@ export interface Management {
   remove(name: ModelName, o: Within): Promise<Changed>;
   /** On this node, or on one that has `from`; whoever has an older model of that name loses it. */
   create(request: CreateRequest, o: Within): AsyncIterable<Progress>;
+  /** On the node that has the name already, else on this one; whoever has an older model of that name loses it. */
+  pull(request: RegistryRequest, o: Within): AsyncIterable<Progress>;
+  /** From this node, or one that has it. */
+  push(request: RegistryRequest, o: Within): AsyncIterable<Progress>;
 }

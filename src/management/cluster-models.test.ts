@@ -3,6 +3,7 @@ import { digestOf, nodeOf, recordOf } from "../../test/fixtures/fake-cluster.ts"
 import { MemoryPeers } from "../../test/fixtures/peer-streams.ts";
 import { recordingLog } from "../../test/fixtures/recording-log.ts";
 import { systemClock } from "../core/clock.ts";
+import type { Distribution, RegistryRequest } from "../core/distribution.ts";
 import {
   type CreateRequest,
   ManagementError,
@@ -23,16 +24,17 @@ function nameOf(text: string): ModelName {
   return name;
 }
 
-/** All names are of one model. */
+/** All names are of one model, but for those that are said to be older. */
 const MANIFEST = digestOf("one");
 const TINY = nameOf("tiny");
 const BARE = { files: {}, adapters: {}, licenses: [], parameters: {}, messages: [] };
 
-/** A store of names alone. */
-class Names implements ModelKeeper {
+/** A store of names alone, and a registry that has every name but `none`. */
+class Names implements ModelKeeper, Distribution {
   names: ModelName[];
   failure: Error | undefined;
   readonly created: CreateRequest[] = [];
+  readonly pushed: RegistryRequest[] = [];
 
   constructor(names: readonly string[]) {
     this.names = names.map(nameOf);
@@ -63,12 +65,28 @@ class Names implements ModelKeeper {
     this.names.push(request.name);
     yield { status: "success", digest: MANIFEST };
   }
+
+  async *pull({ name }: RegistryRequest): AsyncIterable<Progress> {
+    yield { status: "pulling manifest" };
+    if (name.model === "none") {
+      throw new ManagementError("NODES_FAILED", "pull model manifest: file does not exist");
+    }
+    if (!(await this.has(name))) this.names.push(name);
+    yield { status: "success", digest: MANIFEST };
+  }
+
+  async *push(request: RegistryRequest): AsyncIterable<Progress> {
+    this.pushed.push(request);
+    yield { status: "retrieving manifest" };
+    yield { status: "success" };
+  }
 }
 
 /** Nodes with these names of models; the first one is asked. */
 function cluster(
   models: Readonly<Record<string, readonly string[]>>,
   away: readonly string[] = [],
+  older: readonly string[] = [],
 ) {
   const peers = new MemoryPeers();
   const log = recordingLog();
@@ -80,7 +98,7 @@ function cluster(
     const health = away.includes(id) ? "failed" : "alive";
     nodes.push(nodeOf({ id: id as NodeId, name: `node-${id}`, self: nodes.length === 0, health }));
     const streams = peers.node(id as NodeId);
-    if (health === "alive") serveManagement({ streams, keeper, log });
+    if (health === "alive") serveManagement({ streams, keeper, distribution: keeper, log });
   }
   const [self] = nodes;
   if (!self) throw new Error("a cluster has a node");
@@ -88,14 +106,18 @@ function cluster(
     replicas: () =>
       [...keepers].flatMap(([id, { names }]) =>
         names.map((name) => ({
-          record: { ...recordOf(formatFullName(name)), manifest: MANIFEST },
+          record: {
+            ...recordOf(formatFullName(name)),
+            manifest: older.includes(`${id} ${name.model}`) ? digestOf("older") : MANIFEST,
+          },
           holder: { node: id as NodeId, state: "ready" as const, ageMs: 0 },
         })),
       ),
   };
   const keeperOf = (id: string): Names => keepers.get(id) ?? new Names([]);
   const management = new ClusterModels({
-    ...{ keeper: keeperOf(self.id), replicas: index, clock: systemClock },
+    ...{ keeper: keeperOf(self.id), distribution: keeperOf(self.id) },
+    ...{ replicas: index, clock: systemClock },
     view: { self: () => self, nodes: () => nodes },
     streams: peers.node(self.id),
   });
@@ -147,7 +169,11 @@ t.test("a holder that fails is named, and the others are done all the same", asy
 });
 
 t.test("create: here, or where the model is that it is made from", async (t) => {
-  const { management, keeperOf, held } = cluster({ a: [], b: ["tiny"], c: ["made"] });
+  const { management, keeperOf, held } = cluster(
+    { a: [], b: ["tiny"], c: ["made"] },
+    [],
+    ["c made"],
+  );
   const request = {
     ...BARE,
     name: nameOf("made"),
@@ -163,12 +189,48 @@ t.test("create: here, or where the model is that it is made from", async (t) => 
   t.same(held()["a"], ["own"]);
   const mixed = management.create({ ...request, adapters: files }, o);
   await t.rejects(lines(mixed), { code: "NOT_POSSIBLE", message: /node-b$/ });
-  await lines(management.create(request, { ...o, local: true }));
-  t.equal(keeperOf("a").created.length, 2, "told to stay here, it tries");
   keeperOf("b").failure = new ManagementError("QUANTIZATION_INVALID", "only F16");
   await t.rejects(lines(management.create({ ...request, name: nameOf("z") }, o)), {
     code: "QUANTIZATION_INVALID",
     message: "only F16",
+  });
+  await lines(management.create(request, { ...o, local: true }));
+  t.equal(keeperOf("a").created.length, 2, "told to stay here, it pulls and makes it here");
+});
+
+t.test("pull: where the name is already, else here; its other holders keep it", async (t) => {
+  const { management, held } = cluster({ a: [], b: ["tiny"], c: ["tiny"], d: ["x"] }, ["d"]);
+  const pulled = ["pulling manifest", "success"];
+  t.same(await lines(management.pull({ name: TINY, insecure: false }, o)), pulled);
+  t.same(held(), { a: [], b: ["tiny"], c: ["tiny"], d: ["x"] }, "the same model stays where it is");
+  t.same(await lines(management.pull({ name: nameOf("new"), insecure: true }, o)), pulled);
+  t.same(held()["a"], ["new"]);
+  t.same(await lines(management.pull({ name: nameOf("x"), insecure: false }, o)), pulled);
+  t.same(held()["a"], ["new", "x"], "whoever has it is away");
+  const here = management.pull({ name: TINY, insecure: false }, { ...o, local: true });
+  t.same(await lines(here), pulled);
+  t.same(held()["a"], ["new", "x", "tiny"]);
+});
+
+t.test("push: from here, or from a holder", async (t) => {
+  const { management, keeperOf } = cluster({ a: ["own"], b: ["tiny"] });
+  const request = { name: TINY, insecure: true };
+  t.same(await lines(management.push(request, o)), ["retrieving manifest", "success"]);
+  t.same(keeperOf("b").pushed, [request]);
+  await lines(management.push({ name: nameOf("own"), insecure: false }, o));
+  await lines(management.push(request, { ...o, local: true }));
+  t.equal(keeperOf("a").pushed.length, 2);
+});
+
+t.test("create pulls what it is made from when nobody has it", async (t) => {
+  const { management, keeperOf, held } = cluster({ a: [], b: [] });
+  const request = { ...BARE, name: nameOf("made"), from: nameOf("base") };
+  const all = ["pulling manifest", "using existing layer sha256:0", "success"];
+  t.same(await lines(management.create(request, o)), all);
+  t.same(held(), { a: ["base", "made"], b: [] });
+  t.same(keeperOf("a").created, [request]);
+  await t.rejects(lines(management.create({ ...request, from: nameOf("none") }, o)), {
+    message: "pull model manifest: file does not exist",
   });
 });
 
@@ -183,6 +245,7 @@ t.test("what is no request is refused, and nothing is done", async (t) => {
     JSON.stringify({ call: "remove", name: { ...TINY, tag: "../latest" } }),
     JSON.stringify({ call: "copy", source: TINY }),
     JSON.stringify({ call: "create", request: { name: TINY } }),
+    JSON.stringify({ call: "pull", request: { name: path, insecure: true } }),
   ]) {
     await using stream = await peers.node("z" as NodeId).open("b" as NodeId, "manage", o);
     await stream.end(o, Buffer.from(request));

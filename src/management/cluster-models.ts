@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { ManifestDigest } from "../core/digest.ts";
+import type { Distribution, RegistryRequest } from "../core/distribution.ts";
 import { messageOf } from "../core/errors.ts";
 import {
   type Changed,
@@ -23,6 +24,7 @@ import { decodeReply, encode, type Reply, type Request } from "./wire.ts";
 
 export interface ClusterModelsDeps {
   readonly keeper: ModelKeeper;
+  readonly distribution: Distribution;
   readonly view: Pick<ClusterView, "self" | "nodes">;
   readonly replicas: Pick<ReplicaIndex, "replicas">;
   readonly streams: Pick<PeerStreams, "open">;
@@ -35,6 +37,7 @@ const LOOK_MS = 10;
 const SUCCESS = "success";
 
 type Alone = Extract<Request, { readonly call: "copy" | "remove" }>;
+type Told = Exclude<Request, Alone>;
 
 /**
  * Changes of models in the cluster: each node that has the model is told, and does it to its own store. Who has it is what the
@@ -67,49 +70,86 @@ export class ClusterModels implements Management {
   }
 
   async *create(request: CreateRequest, o: Within): AsyncIterable<Progress> {
-    const { self, node } = await this.#placeOf(request, o);
-    const lines = node ? this.#createAt(node, request, o) : this.#deps.keeper.create(request, o);
-    const place = node ?? self;
-    for await (const line of lines) {
+    const { from } = request;
+    if (from && (await this.#holderOf(from, o)) === undefined) {
+      for await (const line of this.pull({ name: from, insecure: false }, o)) {
+        if (line.status !== SUCCESS) yield line;
+      }
+    }
+    const place = await this.#placeOf(request, o);
+    yield* this.#madeAt(place, { call: "create", request }, o);
+  }
+
+  async *pull(request: RegistryRequest, o: Within): AsyncIterable<Progress> {
+    // A holder that is away is no reason to refuse: the registry has it.
+    const place = await this.#holderOf(request.name, { ...o, elseAway: "nobody" });
+    yield* this.#madeAt(place ?? this.#self, { call: "pull", request }, o);
+  }
+
+  async *push(request: RegistryRequest, o: Within): AsyncIterable<Progress> {
+    const place = await this.#holderOf(request.name, o);
+    for await (const line of this.#linesAt(place ?? this.#self, { call: "push", request }, o)) {
+      yield line.status === SUCCESS ? { status: SUCCESS } : line;
+    }
+  }
+
+  get #self(): NodeId {
+    return this.#deps.view.self().id;
+  }
+
+  /** The lines of a call that gives one node a new model; whoever has read the last one can use it. */
+  async *#madeAt(place: NodeId, call: Told, o: Within): AsyncIterable<Progress> {
+    const { name } = call.request;
+    for await (const line of this.#linesAt(place, call, o)) {
       if (line.status !== SUCCESS) {
         yield line;
         continue;
       }
-      if (!o.local) await this.#removeStale(request.name, new Set([place]), o);
-      await this.#seen(o, () => this.#manifestAt(place, request.name) === line.digest);
-      // Who has read it can use the model.
+      if (!o.local) await this.#removeStale(name, this.#holders(name, line.digest).add(place), o);
+      await this.#seen(o, () => this.#manifestAt(place, name) === line.digest);
       yield { status: SUCCESS };
     }
   }
 
-  /** Here, unless somebody else has what it is made from. */
-  async #placeOf(
-    { from, files, adapters }: CreateRequest,
-    o: Within,
-  ): Promise<{ readonly self: NodeId; readonly node?: NodeId }> {
-    const self = this.#deps.view.self().id;
-    if (!from || o.local || (await this.#deps.keeper.has(from, o))) return { self };
-    const { reachable, missed } = this.#split(this.#holders(from));
-    const node = reachable.find((holder) => holder !== self);
-    if (node === undefined) {
-      if (missed.length > 0) throw away(from, missed);
-      return { self };
+  async *#linesAt(node: NodeId, call: Told, o: Waiting): AsyncIterable<Progress> {
+    const { keeper, distribution } = this.#deps;
+    if (node === this.#self) {
+      yield* call.call === "create"
+        ? keeper.create(call.request, o)
+        : distribution[call.call](call.request, o);
+      return;
     }
-    if (Object.keys(files).length + Object.keys(adapters).length === 0) return { self, node };
+    for await (const reply of this.#ask(node, call, o)) {
+      if (reply.reply === "progress") yield reply.progress;
+    }
+  }
+
+  /** Who has it: this node first. Undefined when nobody does. */
+  async #holderOf(
+    name: ModelName,
+    o: Within & { readonly elseAway?: "nobody" },
+  ): Promise<NodeId | undefined> {
+    if (await this.#deps.keeper.has(name, o)) return this.#self;
+    if (o.local) return undefined;
+    const { reachable, missed } = this.#split(this.#holders(name));
+    const [node] = reachable.filter((holder) => holder !== this.#self);
+    if (node === undefined && missed.length > 0 && !o.elseAway) throw away(name, missed);
+    return node;
+  }
+
+  /** Here, unless somebody else has what it is made from. */
+  async #placeOf({ from, files, adapters }: CreateRequest, o: Within): Promise<NodeId> {
+    const node = from && (await this.#holderOf(from, o));
+    if (!from || node === undefined || node === this.#self) return this.#self;
+    if (Object.keys(files).length + Object.keys(adapters).length === 0) return node;
     throw new ManagementError(
       "NOT_POSSIBLE",
       `${formatShortName(from)} is not on this node, and the files for it are: send files and request to ${this.#nameOf(node)}`,
     );
   }
 
-  async *#createAt(node: NodeId, request: CreateRequest, o: Waiting): AsyncIterable<Progress> {
-    for await (const reply of this.#ask(node, { call: "create", request }, o)) {
-      if (reply.reply === "progress") yield reply.progress;
-    }
-  }
-
   async #everywhere(request: Alone, name: ModelName, o: Within): Promise<Changed> {
-    const self = this.#deps.view.self().id;
+    const self = this.#self;
     if (o.local) return { found: await this.#at(self, request, o), missed: [] };
     const holders = this.#holders(name);
     // Its own store knows better than what was announced of it, damaged models too.
@@ -187,11 +227,13 @@ export class ClusterModels implements Management {
     );
   }
 
-  #holders(name: ModelName): Set<NodeId> {
+  /** Of any model of that name, or of this one alone. */
+  #holders(name: ModelName, manifest?: string): Set<NodeId> {
     const holders = new Set<NodeId>();
     for (const { record, holder } of this.#deps.replicas.replicas()) {
       const known = parseModelName(record.name);
-      if (known && sameName(known, name)) holders.add(holder.node);
+      if (!known || !sameName(known, name)) continue;
+      if (manifest === undefined || record.manifest === manifest) holders.add(holder.node);
     }
     return holders;
   }

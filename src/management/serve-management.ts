@@ -1,6 +1,7 @@
+import type { Distribution } from "../core/distribution.ts";
 import { isAborted, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import type { ModelKeeper } from "../core/management.ts";
+import type { ModelKeeper, Progress } from "../core/management.ts";
 import type { PeerStream, PeerStreams, Waiting } from "../core/ports.ts";
 import { decodeRequest, encode, errorReply, type Request } from "./wire.ts";
 
@@ -8,6 +9,7 @@ export interface ServeManagementDeps {
   readonly streams: Pick<PeerStreams, "handle">;
   /** This node's own: what a peer asks is never passed on. */
   readonly keeper: ModelKeeper;
+  readonly distribution: Distribution;
   readonly log: Logger;
 }
 
@@ -16,13 +18,14 @@ export function serveManagement(deps: ServeManagementDeps): Disposable {
   return deps.streams.handle("manage", (stream) => serve(stream, deps));
 }
 
-async function serve(stream: PeerStream, { keeper, log }: ServeManagementDeps): Promise<void> {
+async function serve(stream: PeerStream, deps: ServeManagementDeps): Promise<void> {
+  const { log } = deps;
   const o = { signal: stream.signal };
   try {
     const bytes = await stream.receive(o);
     if (bytes === null) return;
     const request = decodeRequest(bytes);
-    const found = await perform(request, keeper, stream, o);
+    const found = await perform(request, deps, stream, o);
     log.info({ peer: stream.peer, call: request.call, found }, "a peer changed models here");
     await stream.end(o, encode({ reply: "done", found }));
     await stream.receive(o);
@@ -36,7 +39,7 @@ async function serve(stream: PeerStream, { keeper, log }: ServeManagementDeps): 
 
 async function perform(
   request: Request,
-  keeper: ModelKeeper,
+  { keeper, distribution }: ServeManagementDeps,
   stream: PeerStream,
   o: Waiting,
 ): Promise<boolean> {
@@ -46,9 +49,14 @@ async function perform(
     case "remove":
       return keeper.remove(request.name, o);
     case "create":
-      for await (const progress of keeper.create(request.request, o)) {
-        await stream.send(encode({ reply: "progress", progress }), o);
-      }
-      return true;
+      return tell(keeper.create(request.request, o), stream, o);
+    case "pull":
+    case "push":
+      return tell(distribution[request.call](request.request, o), stream, o);
   }
+}
+
+async function tell(lines: AsyncIterable<Progress>, stream: PeerStream, o: Waiting): Promise<true> {
+  for await (const progress of lines) await stream.send(encode({ reply: "progress", progress }), o);
+  return true;
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { RegistryRequest } from "../core/distribution.ts";
 import { messageOf } from "../core/errors.ts";
 import {
   type CreateRequest,
@@ -41,16 +42,24 @@ const createRequest = z.object({
   quantize: z.string().exactOptional(),
 });
 
+const registryRequest = z.object({
+  name,
+  insecure: z.boolean(),
+  scheme: z.enum(["http", "https"]).exactOptional(),
+});
+
 const requestSchema = z.discriminatedUnion("call", [
   z.object({ call: z.literal("copy"), source: name, destination: name }),
   z.object({ call: z.literal("remove"), name }),
   z.object({ call: z.literal("create"), request: createRequest }),
+  z.object({ call: z.enum(["pull", "push"]), request: registryRequest }),
 ]);
 
 export type Request =
   | { readonly call: "copy"; readonly source: ModelName; readonly destination: ModelName }
   | { readonly call: "remove"; readonly name: ModelName }
-  | { readonly call: "create"; readonly request: CreateRequest };
+  | { readonly call: "create"; readonly request: CreateRequest }
+  | { readonly call: "pull" | "push"; readonly request: RegistryRequest };
 
 const text = z.string().max(TEXT_CHARS_MAX);
 const replySchema = z.discriminatedUnion("reply", [

@@ -1,5 +1,6 @@
 import { Api } from "../api/api.ts";
 import type { Readiness } from "../api/deps.ts";
+import { LocalFiles } from "../blobs/local-files.ts";
 import { ModelStore } from "../blobs/model-store.ts";
 import { StoreKeeper } from "../blobs/store-keeper.ts";
 import type { Cache } from "../core/cache.ts";
@@ -31,6 +32,7 @@ import type { NodeDeps } from "./deps.ts";
 import { followModelChanges, type ModelChanges } from "./follow-model-changes.ts";
 import { leaderDuty } from "./leader-duty.ts";
 import { cacheReadiness, openCache } from "./open-cache.ts";
+import { openDistribution } from "./open-distribution.ts";
 import { keysReadiness, openKeys } from "./open-keys.ts";
 import { openRegistry } from "./open-registry.ts";
 import { SelfReport } from "./self-report.ts";
@@ -88,8 +90,9 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   const { view, replicas, streams } = mesh;
   stack.use(servePeers({ ...component("router"), streams, engine, models }));
   const keeper = new StoreKeeper(models, component("blobs"));
-  stack.use(serveManagement({ ...component("management"), streams, keeper }));
-  const management = new ClusterModels({ ...deps, keeper, view, replicas, streams });
+  const distribution = openDistribution(models, keeper, identity, component("oci"));
+  stack.use(serveManagement({ ...component("management"), streams, keeper, distribution }));
+  const management = new ClusterModels({ ...deps, keeper, distribution, view, replicas, streams });
   const router = stack.use(
     Router.open({
       ...component("router"),
@@ -105,6 +108,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
     await Api.open(apiOptions(options), {
       ...component("api"),
       ...{ inference: router, view, replicas, engine, models, blobs: models, management },
+      files: new LocalFiles(models, keeper),
       catalog: cachedCatalog(new RegistryCatalog(registry), cache),
       readiness: () => [
         registryReadiness(registry),

@@ -7,7 +7,9 @@ import { ModelStore } from "../../src/blobs/model-store.ts";
 import { StoreKeeper } from "../../src/blobs/store-keeper.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLog } from "../../src/core/log.ts";
+import { systemRandom } from "../../src/core/random.ts";
 import { ClusterModels } from "../../src/management/cluster-models.ts";
+import { OciDistribution } from "../../src/oci/oci-distribution.ts";
 import { DEMO_MODEL_PATH } from "../fixtures/demo-model.ts";
 import { fakeCluster, nodeOf, SELF } from "../fixtures/fake-cluster.ts";
 import { ggufFile, key, tensor, tinyGguf, value } from "../fixtures/gguf-file.ts";
@@ -17,6 +19,8 @@ import { tempFolder } from "../fixtures/temp-folder.ts";
 
 const { signal } = new AbortController();
 const MISSING = `sha256:${"0".repeat(64)}`;
+/** Nobody listens there. */
+const NO_REGISTRY = "127.0.0.1:1";
 const NAMES = [
   "../x",
   "a/../b",
@@ -43,7 +47,11 @@ async function open(t: Test) {
   const holder = { node: SELF, state: "ready" as const, ageMs: 0 };
   const replicas = { replicas: () => store.list().map((record) => ({ record, holder })) };
   const streams = new MemoryPeers().node(SELF);
-  const management = new ClusterModels({ keeper, view, replicas, streams, clock: systemClock });
+  const deps = { clock: systemClock, random: systemRandom, log: silentLog };
+  const distribution = new OciDistribution({
+    ...{ ...deps, shelf: keeper, blobs: store, pieces: store, userAgent: "test" },
+  });
+  const management = new ClusterModels({ ...deps, keeper, distribution, view, replicas, streams });
   const app = createApp(fakeCluster({ blobs: store, management }), () => false);
   const call = async (method: string, at: string, body: unknown) => {
     const text = typeof body === "string" ? body : JSON.stringify(body);
@@ -121,7 +129,7 @@ t.test("what create refuses, and then leaves nothing", async (t) => {
     ["{}", 400, "invalid model name"],
     [{ model: "x" }, 400, "neither 'from' or 'files' was specified"],
     [{ model: "x", files: {} }, 400, "no files provided to convert"],
-    [{ model: "x", from: "none" }, 404, "model 'none:latest' not found, try pulling it first"],
+    [{ model: "x", from: `${NO_REGISTRY}/ns/none`, stream: false }, 500, /^pull model manifest: /],
     [files(""), 400, "invalid digest format"],
     [files("sha256:12"), 400, "invalid digest format"],
     [files(`sha256:../../${"0".repeat(58)}`), 400, "invalid digest format"],

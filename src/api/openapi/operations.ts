@@ -6,6 +6,7 @@ import { CREATE_SHAPE } from "../ollama/create.ts";
 import { DELETE_SHAPE } from "../ollama/delete.ts";
 import { EMBED_SHAPE, EMBEDDINGS_SHAPE } from "../ollama/embed.ts";
 import { GENERATE_SHAPE } from "../ollama/generate.ts";
+import { PULL_SHAPE, PUSH_SHAPE } from "../ollama/pull.ts";
 import { SHOW_SHAPE } from "../ollama/show.ts";
 import { DETOKENIZE_SHAPE, TOKENIZE_SHAPE } from "../ollama/tokens.ts";
 import { CHAT_SHAPE as OPENAI_CHAT_SHAPE } from "../openai/chat-request.ts";
@@ -14,7 +15,14 @@ import { EMBEDDINGS_SHAPE as OPENAI_EMBEDDINGS_SHAPE } from "../openai/embedding
 import { RESPONSES_SHAPE } from "../openai/responses-request.ts";
 
 export interface Operation {
-  readonly group: "Ollama" | "OpenAI" | "Anthropic" | "Cluster" | "Health" | "Documentation";
+  readonly group:
+    | "Ollama"
+    | "OpenAI"
+    | "Anthropic"
+    | "Registry"
+    | "Cluster"
+    | "Health"
+    | "Documentation";
   readonly summary: string;
   /** What the request's JSON is decoded by. */
   readonly body?: Shape;
@@ -51,6 +59,14 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       summary: "The vector of one text; the older form",
       body: EMBEDDINGS_SHAPE,
     },
+  },
+  "/api/pull": {
+    ...{ group: "Ollama", summary: "Gets a model from a registry", body: PULL_SHAPE },
+    ...{ stream: NDJSON, query: LOCAL },
+  },
+  "/api/push": {
+    ...{ group: "Ollama", summary: "Gives a model to a registry", body: PUSH_SHAPE },
+    ...{ stream: NDJSON, query: LOCAL },
   },
   "/api/create": {
     ...{ group: "Ollama", summary: "Makes a model", body: CREATE_SHAPE, stream: NDJSON },
@@ -90,6 +106,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "/v1/models": { group: "OpenAI", summary: "The models that the cluster can serve" },
   "/v1/models/:id{.+}": { group: "OpenAI", summary: "One of them" },
+  "/v2/": { group: "Registry", summary: "Says that this is a registry to pull from" },
+  "/v2/:rest{.+}": {
+    ...{ group: "Registry", summary: "Manifests, blobs and tags, as OCI's specification has them" },
+    answer: "application/octet-stream",
+  },
   "/v1/messages": {
     ...{
       group: "Anthropic",

@@ -1,5 +1,6 @@
-import type { Command } from "../command.ts";
+import type { Arguments, Command } from "../command.ts";
 import { ApiClient } from "./api-client.ts";
+import { followStatus } from "./follow-status.ts";
 
 export const stopCommand: Command = {
   usage: "MODEL",
@@ -34,4 +35,43 @@ export const removeCommand: Command = {
     console.log(`deleted '${model}'`);
     return 0;
   },
+};
+
+const MOVE_OPTIONS = { insecure: { type: "boolean" }, json: { type: "boolean" } } as const;
+const MOVE_USAGE = "MODEL [--insecure] [--json]";
+const MOVE_HELP = [
+  "  --insecure   also over plain HTTP",
+  "  --json       the node's own lines, in place of bars",
+];
+
+async function move(call: "pull" | "push", { options, positionals }: Arguments): Promise<number> {
+  const [model = ""] = positionals;
+  const body = { model, ...(options["insecure"] && { insecure: true }) };
+  await followStatus(ApiClient.of(process.env), `/api/${call}`, body, options["json"] === true);
+  return 0;
+}
+
+export const pullCommand: Command = {
+  usage: MOVE_USAGE,
+  help: [
+    "Gets a model from its registry: registry.ollama.ai, unless MODEL begins with another (hf.co/org/repo:Q4_K_M).",
+    "It comes to the node at OLLAMA_HOST, or to the one that has MODEL already. What a broken pull has brought is kept.",
+    "",
+    ...MOVE_HELP,
+  ].join("\n"),
+  options: MOVE_OPTIONS,
+  positionals: ["MODEL"],
+  run: (given) => move("pull", given),
+};
+
+export const pushCommand: Command = {
+  usage: MOVE_USAGE,
+  help: [
+    "Gives a model to the registry that its name begins with. `ollamamax cp` gives it such a name.",
+    "",
+    ...MOVE_HELP,
+  ].join("\n"),
+  options: MOVE_OPTIONS,
+  positionals: ["MODEL"],
+  run: (given) => move("push", given),
 };

@@ -2,7 +2,8 @@ import { createInterface } from "node:readline/promises";
 import { text } from "node:stream/consumers";
 import { AppError } from "../../core/errors.ts";
 import type { Arguments, Command } from "../command.ts";
-import { ApiClient, type Json } from "./api-client.ts";
+import { ApiClient, ClientError, type Json } from "./api-client.ts";
+import { followStatus } from "./follow-status.ts";
 import { humanDuration } from "./human.ts";
 
 interface Message {
@@ -21,6 +22,7 @@ export const runCommand: Command = {
   usage: "MODEL [PROMPT] [--system TEXT] [--format json] [--think] [--keepalive TIME] [--verbose]",
   help: [
     "Talks to a model: one answer to PROMPT and to what comes on standard input, or a conversation in a terminal.",
+    "A model that the cluster does not have is pulled first.",
     "",
     "  --system TEXT       what the model is told before",
     "  --format json       an answer that is JSON; or a JSON Schema that it follows",
@@ -77,10 +79,16 @@ function formatOf(text: string): unknown {
   }
 }
 
-/** Loads it, and says at once when nobody has it. */
+/** Loaded when the first question comes; pulled when nobody has it. */
 async function ready({ client, common }: Session, model: string): Promise<void> {
   const { keep_alive: keepAlive } = common;
   const load = { model, ...(keepAlive !== undefined && { keep_alive: keepAlive }) };
+  try {
+    await client.send("POST", "/api/show", { model });
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.status !== 404) throw error;
+    await followStatus(client, "/api/pull", { model }, false);
+  }
   await client.send("POST", "/api/generate", load);
 }
 
