@@ -99,11 +99,12 @@ export class Download {
         if (range.start !== asked.start || range.end !== asked.end) throw new RangesIgnored();
         const chunks = this.#counted(span, reply.body, o);
         for await (const { piece, bytes } of cutPieces(blob, range, chunks)) {
-          this.#pendingBytes.delete(span);
-          if (this.#pieces.has(piece)) continue;
-          await this.#pieces.write(piece, bytes, o);
-          onPiece();
-          o.touch();
+          if (!this.#pieces.has(piece)) {
+            await this.#pieces.write(piece, bytes, o);
+            onPiece();
+            o.touch();
+          }
+          this.#addPending(span, -bytes.length);
         }
       });
     } finally {
@@ -118,8 +119,12 @@ export class Download {
   ): AsyncIterable<Uint8Array> {
     for await (const chunk of chunks) {
       o.touch();
-      this.#pendingBytes.set(span, (this.#pendingBytes.get(span) ?? 0) + chunk.length);
+      this.#addPending(span, chunk.length);
       yield chunk;
     }
+  }
+
+  #addPending(span: Span, bytes: number): void {
+    this.#pendingBytes.set(span, (this.#pendingBytes.get(span) ?? 0) + bytes);
   }
 }
