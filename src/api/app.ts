@@ -4,6 +4,7 @@ import { LATENCY_BUCKETS_SECONDS, noMetrics } from "../core/metrics.ts";
 import { anthropicErrorResponse } from "./anthropic/errors.ts";
 import { countTokens, messages } from "./anthropic/messages.ts";
 import { audit } from "./cluster/audit.ts";
+import { drain } from "./cluster/drain.ts";
 import { models } from "./cluster/models.ts";
 import { nodes } from "./cluster/nodes.ts";
 import { registryNodes, registryReplicas } from "./cluster/registry.ts";
@@ -80,6 +81,9 @@ export const ROUTES: readonly Route[] = [
   ["GET HEAD", "/v2/", "models.read", () => base()],
   ["GET HEAD", "/v2/:rest{.+}", "models.read", registry],
   ["GET", "/api/cluster/nodes", "cluster.read", (_c, context) => nodes(context)],
+  ["GET", "/api/cluster/nodes/:id/drain", "cluster.read", drain],
+  ["POST", "/api/cluster/nodes/:id/drain", "cluster.manage", drain],
+  ["DELETE", "/api/cluster/nodes/:id/drain", "cluster.manage", drain],
   ["GET", "/api/cluster/replicas", "cluster.read", (_c, context) => replicas(context)],
   ["GET", "/api/cluster/models", "cluster.read", models],
   ["GET", "/api/cluster/requests", "history.read", requests],
@@ -161,7 +165,7 @@ function requestMeter({ metrics = noMetrics }: RouteContext): (c: Context, ms: n
     buckets: LATENCY_BUCKETS_SECONDS,
   });
   return (c, ms) => {
-    const route = routesAt(c.req.path)[0]?.[1].replace(/\{.*/, "") ?? "other";
+    const route = routesAt(c.req.path)[0]?.[1].replace(/\{\.\+\}/, "") ?? "other";
     const method = METHODS.includes(c.req.method) ? c.req.method : "other";
     requests.add({ route, method, status: `${c.res.status}` });
     latency.observe({ route }, ms / 1_000);
@@ -201,15 +205,21 @@ function methodsOf(path: string): string[] {
   return routesAt(path).flatMap(([methods]) => methods.split(" "));
 }
 
-/** What stands in the place of the rest of a path. */
-const REST = /:\w+\{\.\+\}$/;
+/** Hono's patterns, for what asks for the table's rows itself. */
+const PATTERNS: ReadonlyMap<string, RegExp> = new Map(
+  ROUTES.map(([, path]) => [path, patternOf(path)]),
+);
+
+function patternOf(path: string): RegExp {
+  const parts = path.split(/(:\w+(?:\{\.\+\})?)/).map((part) => {
+    if (!part.startsWith(":")) return part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    return part.endsWith("}") ? ".+" : "[^/]+";
+  });
+  return new RegExp(`^${parts.join("")}$`);
+}
 
 function routesAt(path: string): typeof ROUTES {
-  return ROUTES.filter(([, known]) => {
-    if (!REST.test(known)) return known === path;
-    const before = known.replace(REST, "");
-    return path.startsWith(before) && path.length > before.length;
-  });
+  return ROUTES.filter(([, known]) => PATTERNS.get(known)?.test(path));
 }
 
 /** Each API has its own envelope for what went wrong. */

@@ -2,6 +2,7 @@ import type { Authority } from "../core/auth.ts";
 import type { Catalog } from "../core/catalog.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ClusterFiles } from "../core/distribution.ts";
+import type { Drains } from "../core/drain.ts";
 import type { Recorder } from "../core/history.ts";
 import type { Logger } from "../core/log.ts";
 import type { Management } from "../core/management.ts";
@@ -55,6 +56,7 @@ export interface ApiDeps {
   readonly blobs: Pick<BlobStore, "stat" | "create">;
   readonly management: Management;
   readonly files: ClusterFiles;
+  readonly drains: Drains;
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly random: Random;

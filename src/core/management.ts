@@ -17,6 +17,7 @@ export const MANAGEMENT_ERRORS = {
   MALFORMED: { status: 400 },
   SPLIT_NOT_SUPPORTED: { status: 400 },
   MODEL_NOT_FOUND: { status: 404 },
+  NODE_NOT_FOUND: { status: 404 },
   QUANTIZATION_INVALID: { status: 500 },
   BLOB_CHANGED: { status: 500 },
   LAYER_INVALID: { status: 500 },

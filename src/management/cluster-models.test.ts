@@ -4,6 +4,7 @@ import { MemoryPeers } from "../../test/fixtures/peer-streams.ts";
 import { recordingLog } from "../../test/fixtures/recording-log.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Distribution, RegistryRequest } from "../core/distribution.ts";
+import type { NodeDrain } from "../core/drain.ts";
 import {
   type CreateRequest,
   ManagementError,
@@ -28,6 +29,12 @@ function nameOf(text: string): ModelName {
 const MANIFEST = digestOf("one");
 const TINY = nameOf("tiny");
 const BARE = { files: {}, adapters: {}, licenses: [], parameters: {}, messages: [] };
+
+const drain: NodeDrain = {
+  state: () => ({ draining: false, running: 0 }),
+  begin: async () => {},
+  end: async () => {},
+};
 
 /** A store of names alone, and a registry that has every name but `none`. */
 class Names implements ModelKeeper, Distribution {
@@ -98,7 +105,7 @@ function cluster(
     const health = away.includes(id) ? "failed" : "alive";
     nodes.push(nodeOf({ id: id as NodeId, name: `node-${id}`, self: nodes.length === 0, health }));
     const streams = peers.node(id as NodeId);
-    if (health === "alive") serveManagement({ streams, keeper, distribution: keeper, log });
+    if (health === "alive") serveManagement({ streams, keeper, distribution: keeper, drain, log });
   }
   const [self] = nodes;
   if (!self) throw new Error("a cluster has a node");

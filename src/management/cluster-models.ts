@@ -20,7 +20,8 @@ import {
 } from "../core/model-name.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { ClusterView, PeerStreams, ReplicaIndex, Waiting } from "../core/ports.ts";
-import { decodeReply, encode, type Reply, type Request } from "./wire.ts";
+import { ask } from "./ask.ts";
+import type { Request } from "./wire.ts";
 
 export interface ClusterModelsDeps {
   readonly keeper: ModelKeeper;
@@ -37,7 +38,7 @@ const LOOK_MS = 10;
 const SUCCESS = "success";
 
 type Alone = Extract<Request, { readonly call: "copy" | "remove" }>;
-type Told = Exclude<Request, Alone>;
+type Told = Extract<Request, { readonly call: "create" | "pull" | "push" }>;
 
 /**
  * Changes of models in the cluster: each node that has the model is told, and does it to its own store. Who has it is what the
@@ -119,7 +120,7 @@ export class ClusterModels implements Management {
         : distribution[call.call](call.request, o);
       return;
     }
-    for await (const reply of this.#ask(node, call, o)) {
+    for await (const reply of ask(this.#deps.streams, node, call, o)) {
       if (reply.reply === "progress") yield reply.progress;
     }
   }
@@ -192,24 +193,10 @@ export class ClusterModels implements Management {
         ? keeper.copy(request.source, request.destination, o)
         : keeper.remove(request.name, o);
     }
-    for await (const reply of this.#ask(node, request, o)) {
+    for await (const reply of ask(this.#deps.streams, node, request, o)) {
       if (reply.reply === "done") return reply.found;
     }
     throw new ManagementError("NODES_FAILED", "it ended without an answer");
-  }
-
-  async *#ask(
-    node: NodeId,
-    request: Request,
-    o: Waiting,
-  ): AsyncGenerator<Exclude<Reply, { reply: "error" }>> {
-    await using stream = await this.#deps.streams.open(node, "manage", o);
-    await stream.end(o, encode(request));
-    for (;;) {
-      const bytes = await stream.receive(o);
-      if (bytes === null) return;
-      yield decodeReply(bytes);
-    }
   }
 
   /** One name shall not stand for two models. */

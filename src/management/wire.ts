@@ -13,6 +13,8 @@ import { type ModelName, parseModelName } from "../core/model-name.ts";
 /** Both ends of /ollamamax/manage/1: one request, then progress and an end, as JSON. */
 
 const TEXT_CHARS_MAX = 1_000;
+/** A month. */
+export const DEADLINE_MS_MAX = 30 * 86_400_000;
 
 const name = z
   .object({ host: z.string(), namespace: z.string(), model: z.string(), tag: z.string() })
@@ -53,13 +55,23 @@ const requestSchema = z.discriminatedUnion("call", [
   z.object({ call: z.literal("remove"), name }),
   z.object({ call: z.literal("create"), request: createRequest }),
   z.object({ call: z.enum(["pull", "push"]), request: registryRequest }),
+  z.object({
+    call: z.literal("drain"),
+    action: z.enum(["begin", "end", "tell"]),
+    deadlineMs: z.number().positive().max(DEADLINE_MS_MAX).exactOptional(),
+  }),
 ]);
 
 export type Request =
   | { readonly call: "copy"; readonly source: ModelName; readonly destination: ModelName }
   | { readonly call: "remove"; readonly name: ModelName }
   | { readonly call: "create"; readonly request: CreateRequest }
-  | { readonly call: "pull" | "push"; readonly request: RegistryRequest };
+  | { readonly call: "pull" | "push"; readonly request: RegistryRequest }
+  | {
+      readonly call: "drain";
+      readonly action: "begin" | "end" | "tell";
+      readonly deadlineMs?: number;
+    };
 
 const text = z.string().max(TEXT_CHARS_MAX);
 const replySchema = z.discriminatedUnion("reply", [
@@ -73,6 +85,15 @@ const replySchema = z.discriminatedUnion("reply", [
     }),
   }),
   z.object({ reply: z.literal("done"), found: z.boolean() }),
+  z.object({
+    reply: z.literal("drain"),
+    state: z.object({
+      draining: z.boolean(),
+      sinceMs: z.number().exactOptional(),
+      deadlineInMs: z.number().exactOptional(),
+      running: z.number(),
+    }),
+  }),
   z.object({ reply: z.literal("error"), code: text, message: z.string() }),
 ]);
 export type Reply = z.output<typeof replySchema>;

@@ -1,13 +1,9 @@
 import { Api } from "../api/api.ts";
 import type { Readiness } from "../api/deps.ts";
-import { LocalFiles } from "../blobs/local-files.ts";
 import { ModelStore } from "../blobs/model-store.ts";
-import { StoreKeeper } from "../blobs/store-keeper.ts";
 import type { Cache } from "../core/cache.ts";
 import { messageOf } from "../core/errors.ts";
 import { LlamaEngine } from "../engine/llama-engine.ts";
-import { ClusterModels } from "../management/cluster-models.ts";
-import { serveManagement } from "../management/serve-management.ts";
 import { parseClusterKey } from "../mesh/cluster-key.ts";
 import { loadOrCreateIdentity } from "../mesh/identity.ts";
 import { Mesh } from "../mesh/mesh.ts";
@@ -32,8 +28,8 @@ import type { NodeDeps } from "./deps.ts";
 import { followModelChanges, type ModelChanges } from "./follow-model-changes.ts";
 import { leaderDuty } from "./leader-duty.ts";
 import { cacheReadiness, openCache } from "./open-cache.ts";
-import { openDistribution } from "./open-distribution.ts";
 import { keysReadiness, openKeys } from "./open-keys.ts";
+import { openManagement } from "./open-management.ts";
 import { openRegistry } from "./open-registry.ts";
 import { SelfReport } from "./self-report.ts";
 
@@ -89,10 +85,11 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   );
   const { view, replicas, streams } = mesh;
   stack.use(servePeers({ ...component("router"), streams, engine, models }));
-  const keeper = new StoreKeeper(models, component("blobs"));
-  const distribution = openDistribution(models, keeper, identity, component("oci"));
-  stack.use(serveManagement({ ...component("management"), streams, keeper, distribution }));
-  const management = new ClusterModels({ ...deps, keeper, distribution, view, replicas, streams });
+  const managed = await openManagement(
+    { dataDir: options.OLLAMA_DATA_DIR, identity, models, engine, report, mesh },
+    stack,
+    component("management"),
+  );
   const router = stack.use(
     Router.open({
       ...component("router"),
@@ -107,8 +104,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   const api = stack.use(
     await Api.open(apiOptions(options), {
       ...component("api"),
-      ...{ inference: router, view, replicas, engine, models, blobs: models, management },
-      files: new LocalFiles(models, keeper),
+      ...{ ...managed, inference: router, view, replicas, engine, models, blobs: models },
       catalog: cachedCatalog(new RegistryCatalog(registry), cache),
       readiness: () => [
         registryReadiness(registry),
@@ -131,7 +127,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   const opened = stack.move();
   return {
     address,
-    drain: () => drain({ report, mesh, api, engine }, deps),
+    drain: () => finishRequests({ report, mesh, api, engine }, deps),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
@@ -208,7 +204,7 @@ function ownReplicas(replicas: Mesh["replicas"], self: string): OwnReplica[] {
 }
 
 /** The others are told first, so that they look elsewhere before this node refuses anything. */
-async function drain(
+async function finishRequests(
   parts: {
     readonly report: SelfReport;
     readonly mesh: Mesh;

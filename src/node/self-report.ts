@@ -22,6 +22,8 @@ export interface SelfReportDeps {
 export class SelfReport implements AsyncDisposable {
   /** The draining node says so before it refuses anything, so that the others look elsewhere at once. */
   state: NodeState = "active";
+  /** On an operator's word, for as long as it holds. */
+  drained = false;
   apiUrl = "";
   readonly #options: SelfReportOptions;
   readonly #deps: SelfReportDeps;
@@ -50,7 +52,7 @@ export class SelfReport implements AsyncDisposable {
       region,
       zone,
       version: VERSION,
-      state: this.state,
+      state: this.drained && this.state === "active" ? "draining" : this.state,
       load: { running, queued, slots },
       loaded,
       freeMemoryBytes: this.#freeMemoryBytes,

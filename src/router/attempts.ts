@@ -88,12 +88,14 @@ export class Attempts {
       inFlight: (node: NodeId) => inFlight.of(node),
     };
     let candidates = candidatesOf({ ...choice, blocked: (node) => breakers.isOpen(node, nowMs) });
-    // When every breaker is open, a node that may have recovered is better than no answer; and so is one that was given up,
-    // perhaps wrongly, when nobody else has the model.
+    // When every breaker is open, a node that may have recovered is better than no answer; and so is one that drains, or
+    // was given up, perhaps wrongly, when nobody else has the model.
     const blocked = (): boolean => false;
     if (candidates.length === 0) candidates = candidatesOf({ ...choice, blocked });
+    if (candidates.length === 0)
+      candidates = candidatesOf({ ...choice, blocked, even: "draining" });
     if (candidates.length === 0 && this.#asked.size === 0) {
-      candidates = candidatesOf({ ...choice, blocked, evenFailed: true });
+      candidates = candidatesOf({ ...choice, blocked, even: "failed" });
     }
     return rank(candidates, this.#key, random)[0]?.id;
   }

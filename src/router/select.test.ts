@@ -53,8 +53,21 @@ t.test("who is a candidate", (t) => {
       (b) =>
         [
           `as the last resort ${b.health} and ${b.state}`,
-          choice([a, b], { evenFailed: true }),
+          choice([a, b], { even: "failed" }),
           b.health === "failed" && b.state === "active" ? "ab" : "a",
+        ] as const,
+    ),
+    ...[
+      node("b", { state: "draining" }),
+      node("b", { health: "suspect", state: "draining" }),
+      node("b", { health: "failed", state: "draining" }),
+      node("b", { state: "leaving" }),
+    ].map(
+      (b) =>
+        [
+          `when nobody else can, ${b.health} and ${b.state}`,
+          choice([a, b], { even: "draining" }),
+          b.health !== "failed" && b.state === "draining" ? "ab" : "a",
         ] as const,
     ),
     ["not those that left", choice([a, node("b", { health: "left" })]), "a"],

@@ -43,8 +43,11 @@ export interface Choice {
   readonly asked: ReadonlySet<NodeId>;
   readonly blocked: (node: NodeId) => boolean;
   readonly inFlight: (node: NodeId) => number;
-  /** Also those that the failure detection has given up, but that did not leave. */
-  readonly evenFailed?: boolean;
+  /**
+   * Who else may be asked, when nobody of those can be: nodes that drain, which still answer; those that the failure detection
+   * has given up, but that did not leave.
+   */
+  readonly even?: "draining" | "failed";
 }
 
 export function candidatesOf(choice: Choice): Candidate[] {
@@ -53,7 +56,9 @@ export function candidatesOf(choice: Choice): Candidate[] {
   );
   const zone = choice.view.find(({ self }) => self)?.zone ?? "";
   const mayServe = (node: NodeView): boolean =>
-    canServe(node) || (choice.evenFailed === true && isGivenUp(node));
+    canServe(node) ||
+    (choice.even === "draining" && isDraining(node)) ||
+    (choice.even === "failed" && isGivenUp(node));
   return choice.view
     .filter((node) => ready.has(node.id) && mayServe(node) && !choice.asked.has(node.id))
     .filter((node) => node.self || !choice.blocked(node.id))
@@ -66,6 +71,10 @@ export function candidatesOf(choice: Choice): Candidate[] {
       requests: node.load.running + node.load.queued + choice.inFlight(node.id),
       slots: Math.max(1, node.load.slots),
     }));
+}
+
+function isDraining({ health, state }: NodeView): boolean {
+  return (health === "alive" || health === "suspect") && state === "draining";
 }
 
 function isGivenUp({ health, state }: NodeView): boolean {

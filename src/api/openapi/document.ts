@@ -62,9 +62,13 @@ function operationOf(
     operationId: id.replaceAll(/[^a-zA-Z0-9]+/g, "_").replace(/_$/, ""),
     ...{ tags: [group], summary, security: open ? [] : [{ key: [] }] },
     parameters: [...pathParameters, ...queryParameters],
-    ...(body && {
-      requestBody: { required: true, content: { "application/json": { schema: schemaOf(body) } } },
-    }),
+    ...(body &&
+      !id.startsWith("GET") && {
+        requestBody: {
+          required: true,
+          content: { "application/json": { schema: schemaOf(body) } },
+        },
+      }),
     responses: {
       200: { description: "OK", content: Object.fromEntries(kinds.map((kind) => [kind, {}])) },
       ...Object.fromEntries(refusals.map(([status, description]) => [status, { description }])),

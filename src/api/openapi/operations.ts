@@ -1,4 +1,5 @@
 import { MESSAGES_SHAPE } from "../anthropic/messages-request.ts";
+import { DRAIN_SHAPE } from "../cluster/drain.ts";
 import type { Shape } from "../json/decode.ts";
 import { CHAT_SHAPE } from "../ollama/chat.ts";
 import { COPY_SHAPE } from "../ollama/copy.ts";
@@ -127,6 +128,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     },
   },
   "/api/cluster/nodes": { group: "Cluster", summary: "The nodes, as this one sees them now" },
+  "/api/cluster/nodes/:id/drain": {
+    ...{ group: "Cluster", summary: "Empties a node, so that it can be taken away" },
+    body: DRAIN_SHAPE,
+  },
   "/api/cluster/replicas": {
     group: "Cluster",
     summary: "Who holds which model, as this node knows it",

@@ -1,0 +1,45 @@
+import { LocalFiles } from "../blobs/local-files.ts";
+import type { ModelStore } from "../blobs/model-store.ts";
+import { StoreKeeper } from "../blobs/store-keeper.ts";
+import type { Metrics } from "../core/metrics.ts";
+import type { LlamaEngine } from "../engine/llama-engine.ts";
+import { ClusterDrains } from "../management/cluster-drains.ts";
+import { ClusterModels } from "../management/cluster-models.ts";
+import { serveManagement } from "../management/serve-management.ts";
+import type { Identity } from "../mesh/identity.ts";
+import type { Mesh } from "../mesh/mesh.ts";
+import type { NodeDeps } from "./deps.ts";
+import { Drain } from "./drain.ts";
+import { openDistribution } from "./open-distribution.ts";
+import type { SelfReport } from "./self-report.ts";
+
+/** What changes models and nodes, here and in the cluster. */
+export async function openManagement(
+  parts: {
+    readonly dataDir: string;
+    readonly identity: Identity;
+    readonly models: ModelStore;
+    readonly engine: LlamaEngine;
+    readonly report: SelfReport;
+    readonly mesh: Mesh;
+  },
+  stack: AsyncDisposableStack,
+  deps: NodeDeps & { readonly metrics: Metrics },
+) {
+  const { dataDir, identity, models, engine, report, mesh } = parts;
+  const { view, replicas, streams } = mesh;
+  const keeper = new StoreKeeper(models, deps);
+  const distribution = openDistribution(models, keeper, identity, deps);
+  const drain = await Drain.open(dataDir, {
+    ...{ ...deps, report, onChange: () => mesh.touch() },
+    running: () => engine.status().running + engine.status().queued,
+  });
+  const local = { keeper, distribution, drain };
+  stack.use(serveManagement({ ...deps, ...local, streams }));
+  return {
+    keeper,
+    management: new ClusterModels({ ...deps, ...local, view, replicas, streams }),
+    drains: new ClusterDrains({ drain, view, replicas, streams }),
+    files: new LocalFiles(models, keeper),
+  };
+}
