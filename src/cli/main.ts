@@ -59,6 +59,22 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "unload a model everywhere",
     load: async () => (await import("./client/manage.ts")).stopCommand,
   },
+  nodes: {
+    summary: "list the nodes of the cluster",
+    load: async () => (await import("./client/cluster.ts")).nodesCommand,
+  },
+  replicas: {
+    summary: "list which node holds which model",
+    load: async () => (await import("./client/cluster.ts")).replicasCommand,
+  },
+  drain: {
+    summary: "empty a node, so that it can be taken away",
+    load: async () => (await import("./client/drain.ts")).drainCommand,
+  },
+  undrain: {
+    summary: "let a node that was drained take requests again",
+    load: async () => (await import("./client/drain.ts")).undrainCommand,
+  },
   import: {
     summary: "make a model of a GGUF file",
     load: async () => (await import("./import.ts")).importCommand,
@@ -175,7 +191,7 @@ function overview(): string {
     "  ollamamax COMMAND --help    what a command takes",
     "  ollamamax --version",
     "",
-    "run to stop call the node at OLLAMA_HOST (127.0.0.1:11434), with OLLAMA_API_KEY where keys are asked for. Everything else",
+    "run to undrain call the node at OLLAMA_HOST (127.0.0.1:11434), with OLLAMA_API_KEY where keys are asked for. Everything else",
     "is set by environment variables: ollamamax config --help lists them.",
   ].join("\n");
 }

@@ -10,6 +10,11 @@ const ANY_ADDRESS: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", 
 
 export type ClientErrorCode = "NODE_UNREACHABLE" | "NODE_REFUSED" | "NODE_STOPPED";
 
+/** The objects of a list; none of what is no list. */
+export function entriesOf(value: unknown): readonly Json[] {
+  return Array.isArray(value) ? value : [];
+}
+
 /** What a node's API said, or that none answered. */
 export class ClientError extends AppError<ClientErrorCode> {
   readonly status: number | undefined;

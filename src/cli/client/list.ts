@@ -1,7 +1,7 @@
 import { systemClock } from "../../core/clock.ts";
 import type { Command } from "../command.ts";
 import { formatTable } from "../table.ts";
-import { ApiClient, type Json } from "./api-client.ts";
+import { ApiClient, entriesOf, type Json } from "./api-client.ts";
 import { humanBytes, humanTime } from "./human.ts";
 
 const ID_CHARS = 12;
@@ -22,7 +22,7 @@ export const listCommand: Command = {
     const answer = await ApiClient.of(process.env).get(
       `/api/tags${options["local"] ? "?local=true" : ""}`,
     );
-    const models = entries(answer["models"]).filter(({ name }) =>
+    const models = entriesOf(answer["models"]).filter(({ name }) =>
       `${name}`.toLowerCase().startsWith(prefix.toLowerCase()),
     );
     if (options["json"]) console.log(JSON.stringify({ models }));
@@ -53,7 +53,7 @@ export const psCommand: Command = {
     );
     const heading = ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"];
     if (options["json"]) console.log(JSON.stringify(answer));
-    else console.log(formatTable([heading, ...entries(answer["models"]).map(loadedRowOf)]));
+    else console.log(formatTable([heading, ...entriesOf(answer["models"]).map(loadedRowOf)]));
     return 0;
   },
 };
@@ -76,8 +76,4 @@ function processorOf(sizeBytes: number, vramBytes: number): string {
   if (vramBytes >= sizeBytes) return "100% GPU";
   const cpu = Math.round(((sizeBytes - vramBytes) / sizeBytes) * 100);
   return `${cpu}%/${100 - cpu}% CPU/GPU`;
-}
-
-function entries(value: unknown): readonly Json[] {
-  return Array.isArray(value) ? value : [];
 }
