@@ -154,6 +154,11 @@ const MENDED: readonly [what: string, options: RegistryOptions, make: () => Faul
     () => at("storage", ({ request }) => request.destroy(), 2),
   ],
   ["a registry that is ill", { flavour: "oci" }, () => at("upload", status(503), 3)],
+  [
+    "a proxy that wants no announcement",
+    { flavour: "oci" },
+    () => (call) => call.request.headers.expect !== undefined && at("upload", status(417))(call),
+  ],
   ["a registry that hangs up", { flavour: "oci" }, () => hangUp(1_000_000, false)],
 ];
 

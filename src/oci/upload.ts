@@ -3,7 +3,7 @@ import { formatDigest } from "../core/digest.ts";
 import type { Layer } from "../core/manifest.ts";
 import { parseModelName } from "../core/model-name.ts";
 import type { BlobStore, Waiting } from "../core/ports.ts";
-import { invalid } from "./errors.ts";
+import { invalid, TransferError } from "./errors.ts";
 import type { Incoming, OutgoingBody } from "./http.ts";
 import { type ByteRange, PARTS_AT_ONCE_MAX, planUpload } from "./part-plan.ts";
 import type { Repository } from "./repository.ts";
@@ -36,6 +36,8 @@ export class Upload {
   readonly #sentBytes = new Map<number, number>();
   /** The MD5 of each part, which Ollama's registry compares with that of its store. */
   readonly #sums = new Map<number, Buffer>();
+  /** Announces bodies, so that a redirect costs none; a proxy may refuse that (RFC 9110 §15.5.18). */
+  #expects = true;
 
   constructor(repository: Repository, layer: Layer, deps: UploadDeps) {
     this.#repository = repository;
@@ -124,12 +126,16 @@ export class Upload {
         ...BYTES,
         "Content-Range": `${start}-${part.end - 1}`,
         "X-Redirect-Uploads": "1",
-        Expect: "100-continue",
+        ...(this.#expects && { Expect: "100-continue" }),
       };
       const body = this.#bytesOf(part, start, tryO.touch);
       const outgoing = { method: "PATCH", url, headers, body } as const;
       using reply = await this.#repository.session.request(outgoing, tryO);
       if (NO_CHUNKS.has(reply.status)) return "no chunks";
+      if (reply.status === 417 && this.#expects) {
+        this.#expects = false;
+        throw new TransferError("REFUSED", "417: bytes are to come unannounced");
+      }
       const { location } = reply.headers;
       if (REDIRECTS.has(reply.status) && location !== undefined) {
         this.#sentBytes.delete(part.start);
