@@ -5,6 +5,7 @@ import type { BlobStore, PartialBlob, Waiting } from "../core/ports.ts";
 import { BlobError, systemCode } from "./errors.ts";
 import { blobPath, isOurPartial, isPieceFile, type Layout } from "./layout.ts";
 import { PartialBlobFile } from "./partial-blob.ts";
+import { type DamagedBlobs, versionOf } from "./whole-model.ts";
 
 /** Peer streams want at least so much at a time. */
 const READ_BYTES = 1024 * 1024;
@@ -12,14 +13,20 @@ const READ_BYTES = 1024 * 1024;
 /** The blobs of a models folder. It removes nothing. */
 export class BlobFolder implements BlobStore {
   readonly #layout: Layout;
+  readonly #damaged: DamagedBlobs;
 
-  constructor(layout: Layout) {
+  constructor(layout: Layout, damaged: DamagedBlobs = new Map()) {
     this.#layout = layout;
+    this.#damaged = damaged;
   }
 
+  /** A blob that is known to be damaged is as good as none: whoever has a sound one may bring it. */
   async stat(digest: BlobDigest): Promise<{ readonly sizeBytes: number } | undefined> {
+    const path = blobPath(this.#layout, digest);
     try {
-      const stats = await stat(blobPath(this.#layout, digest));
+      const damaged = this.#damaged.get(digest);
+      if (damaged !== undefined && damaged === (await versionOf(path))) return undefined;
+      const stats = await stat(path);
       return stats.isFile() ? { sizeBytes: stats.size } : undefined;
     } catch (error) {
       if (systemCode(error) === "ENOENT") return undefined;
@@ -68,7 +75,7 @@ export class BlobFolder implements BlobStore {
 
   create(o: Waiting & { readonly expected?: BlobDigest }): Promise<PartialBlob> {
     o.signal.throwIfAborted();
-    return PartialBlobFile.open(this.#layout, o.expected);
+    return PartialBlobFile.open(this.#layout, this, o.expected);
   }
 }
 

@@ -7,7 +7,14 @@ import type { Waiting } from "../core/ports.ts";
 import type { Layout } from "./layout.ts";
 import { listManifests, type ManifestFile, readManifestBytes } from "./manifests.ts";
 import { mapBounded } from "./map-bounded.ts";
-import { checkBlobs, modelLayerOf, readWholeModel, type WholeModel } from "./whole-model.ts";
+import {
+  checkBlobs,
+  type DamagedBlobs,
+  modelLayerOf,
+  readWholeModel,
+  versionOf,
+  type WholeModel,
+} from "./whole-model.ts";
 
 /** A model whose manifest can be read and names a GGUF file. */
 export interface ScannedModel {
@@ -42,13 +49,15 @@ const CONCURRENCY_MAX = 16;
 export class ModelScan {
   readonly #layout: Layout;
   readonly #log: Logger;
+  readonly #damaged: DamagedBlobs;
   /** By path; made anew by each scan, so it never holds more than the folder does. */
   #seen: ReadonlyMap<string, Seen> = new Map();
   #problems: ReadonlyMap<string, string> = new Map();
 
-  constructor(layout: Layout, log: Logger) {
+  constructor(layout: Layout, log: Logger, damaged: DamagedBlobs) {
     this.#layout = layout;
     this.#log = log;
+    this.#damaged = damaged;
   }
 
   async scan(o: Waiting): Promise<ScanResult> {
@@ -79,8 +88,8 @@ export class ModelScan {
     const before = this.#seen.get(file.path);
     const seen: Seen = { version: "" };
     try {
-      const stats = await stat(file.path, { bigint: true });
-      seen.version = `${stats.ino} ${stats.size} ${stats.mtimeNs}`;
+      const stats = await stat(file.path);
+      seen.version = await versionOf(file.path);
       if (before?.version === seen.version) {
         if (before.manifest) seen.manifest = before.manifest;
         if (before.whole) seen.whole = before.whole;
@@ -89,8 +98,8 @@ export class ModelScan {
       const manifest = seen.manifest ?? parseManifest(await readManifestBytes(file.path, o));
       modelLayerOf(manifest);
       seen.manifest = manifest;
-      await checkBlobs(this.#layout, manifest);
-      const found = { name: file.name, manifest, modifiedAtMs: Number(stats.mtimeMs) };
+      await checkBlobs(this.#layout, manifest, this.#damaged);
+      const found = { name: file.name, manifest, modifiedAtMs: Math.floor(stats.mtimeMs) };
       seen.whole ??= await readWholeModel(this.#layout, found, o);
     } catch (error) {
       if (isAborted(error)) throw error;

@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { BlobDigest, ManifestDigest } from "../core/digest.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { blobsOf } from "../core/manifest.ts";
 import type { ModelDescription, ModelFiles, ModelRecord } from "../core/model.ts";
 import { type ModelName, sameName } from "../core/model-name.ts";
 import type { BlobId, BlobPieces, PieceStore } from "../core/pieces.ts";
@@ -25,7 +26,7 @@ import { readModelLayers } from "./model-layers.ts";
 import { ModelScan, type ScannedModel } from "./model-scan.ts";
 import { openModelsFolder } from "./models-folder.ts";
 import { PieceFolder } from "./piece-folder.ts";
-import { checkBlobs, modelLayerOf, type WholeModel } from "./whole-model.ts";
+import { checkBlobs, modelLayerOf, versionOf, type WholeModel } from "./whole-model.ts";
 
 export interface ModelStoreOptions {
   /** In Ollama's layout; made when it is missing. */
@@ -54,6 +55,7 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
   readonly #watch: FolderWatch;
   readonly #changes = new Broadcast<LocalReplicaChange>();
   readonly #stop = new AbortController();
+  readonly #damaged = new Map<BlobDigest, string>();
   /** When the blobs of a model were last seen to be here; emptied by every scan. */
   readonly #checkedMs = new Map<ManifestDigest, number>();
   #known: ReadonlyMap<string, KnownModel> = new Map();
@@ -74,9 +76,9 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
     this.#clock = deps.clock;
     this.#log = deps.log;
     this.#readOnly = readOnly;
-    this.#blobs = new BlobFolder(layout);
+    this.#blobs = new BlobFolder(layout, this.#damaged);
     this.#pieces = new PieceFolder(layout, deps);
-    this.#scan = new ModelScan(layout, deps.log);
+    this.#scan = new ModelScan(layout, deps.log, this.#damaged);
     this.#watch = new FolderWatch(() => this.#hint());
   }
 
@@ -200,6 +202,23 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
     await this.rescan();
   }
 
+  /** Of every model that is whole or was, each once. */
+  blobsInUse(): ReadonlySet<BlobDigest> {
+    const digests = this.#models.flatMap(({ manifest }) => blobsOf(manifest));
+    return new Set(digests.map(({ digest }) => digest));
+  }
+
+  /** Another one means that the blob's file was written, or is another file. */
+  blobVersion(digest: BlobDigest): Promise<string> {
+    return versionOf(blobPath(this.layout, digest));
+  }
+
+  /** Models that need this blob are served no more, until another file is in its place. */
+  async markDamaged(digest: BlobDigest, version: string): Promise<void> {
+    this.#damaged.set(digest, version);
+    await this.rescan();
+  }
+
   /** Looks at the folder now. Once it resolves, `list` holds what was there at the call. */
   rescan(): Promise<void> {
     const scan = this.#scanning.then(() => this.#scanOnce());
@@ -247,7 +266,7 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
         return { ...model, whole };
       }
       try {
-        await checkBlobs(this.layout, manifest);
+        await checkBlobs(this.layout, manifest, this.#damaged);
         this.#checkedMs.set(digest, this.#clock.nowMs());
       } catch (error) {
         this.#log.warn({ model: whole.record.name, problem: messageOf(error) }, "model is damaged");

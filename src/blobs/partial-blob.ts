@@ -1,9 +1,9 @@
 import { createHash, type Hash, randomUUID } from "node:crypto";
-import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { type BlobDigest, formatDigest, parseBlobDigest } from "../core/digest.ts";
-import type { PartialBlob, Waiting } from "../core/ports.ts";
-import { BlobError, systemCode, writeFailure } from "./errors.ts";
+import type { BlobStore, PartialBlob, Waiting } from "../core/ports.ts";
+import { BlobError, writeFailure } from "./errors.ts";
 import { blobPath, type Layout, partialName } from "./layout.ts";
 
 /** A blob that is being written under a name of ours, hashed on the way, and renamed into place when it is whole. */
@@ -12,23 +12,36 @@ export class PartialBlobFile implements PartialBlob {
   readonly #handle: FileHandle;
   readonly #path: string;
   readonly #expected: BlobDigest | undefined;
+  readonly #blobs: Pick<BlobStore, "stat">;
   readonly #hash: Hash = createHash("sha256");
   #sizeBytes = 0;
   #open = true;
   /** What runs now: disposal waits for it. */
   #running: Promise<unknown> | undefined;
 
-  private constructor(layout: Layout, file: string, handle: FileHandle, expected?: BlobDigest) {
+  private constructor(
+    layout: Layout,
+    file: { readonly path: string; readonly handle: FileHandle },
+    blobs: Pick<BlobStore, "stat">,
+    expected?: BlobDigest,
+  ) {
     this.#layout = layout;
-    this.#path = file;
-    this.#handle = handle;
+    this.#path = file.path;
+    this.#handle = file.handle;
+    this.#blobs = blobs;
     this.#expected = expected;
   }
 
-  static async open(layout: Layout, expected?: BlobDigest): Promise<PartialBlobFile> {
+  /** `blobs` tells which are there already. */
+  static async open(
+    layout: Layout,
+    blobs: Pick<BlobStore, "stat">,
+    expected?: BlobDigest,
+  ): Promise<PartialBlobFile> {
     const file = path.join(layout.blobsDir, partialName(randomUUID().replaceAll("-", "")));
     try {
-      return new PartialBlobFile(layout, file, await open(file, "wx", 0o644), expected);
+      const handle = await open(file, "wx", 0o644);
+      return new PartialBlobFile(layout, { path: file, handle }, blobs, expected);
     } catch (error) {
       throw writeFailure(error, layout.dir);
     }
@@ -86,7 +99,8 @@ export class PartialBlobFile implements PartialBlob {
     const target = blobPath(this.#layout, digest);
     await this.#handle.sync();
     await this.#close();
-    if (await hasSize(target, this.#sizeBytes)) await rm(this.#path, { force: true });
+    const found = await this.#blobs.stat(digest);
+    if (found?.sizeBytes === this.#sizeBytes) await rm(this.#path, { force: true });
     else await rename(this.#path, target);
     await syncFolder(this.#layout.blobsDir);
     return digest;
@@ -96,16 +110,6 @@ export class PartialBlobFile implements PartialBlob {
     if (!this.#open) return;
     this.#open = false;
     await this.#handle.close();
-  }
-}
-
-async function hasSize(file: string, sizeBytes: number): Promise<boolean> {
-  try {
-    const stats = await stat(file);
-    return stats.isFile() && stats.size === sizeBytes;
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return false;
-    throw error;
   }
 }
 

@@ -30,12 +30,29 @@ export function modelLayerOf(manifest: Manifest): Layer {
   return model;
 }
 
-/** Throws at the first blob that is missing or has another size than the manifest says. */
-export async function checkBlobs(layout: Layout, manifest: Manifest): Promise<void> {
+/** By digest, the version of each file that was found to hold other bytes than its digest says. */
+export type DamagedBlobs = ReadonlyMap<BlobDigest, string>;
+
+/** Another one means that the file was written, or is another file. */
+export async function versionOf(path: string): Promise<string> {
+  const { ino, size, mtimeNs } = await stat(path, { bigint: true });
+  return `${ino} ${size} ${mtimeNs}`;
+}
+
+/** Throws at the first blob that is missing, has another size than the manifest says, or is known to be damaged. */
+export async function checkBlobs(
+  layout: Layout,
+  manifest: Manifest,
+  damaged: DamagedBlobs = new Map(),
+): Promise<void> {
   for (const { kind, digest, sizeBytes } of blobsOf(manifest)) {
     const path = blobPath(layout, digest);
     const found = await sizeOf(path);
-    if (found === sizeBytes) continue;
+    if (found === sizeBytes) {
+      const version = damaged.get(digest);
+      if (version === undefined || version !== (await versionOf(path))) continue;
+      throw new BlobError("BLOB_CHANGED", `the blob of its ${kind} is damaged: ${path}`);
+    }
     throw new BlobError(
       "BLOB_NOT_FOUND",
       found === undefined
