@@ -83,6 +83,11 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
     });
   }
 
+  /** Of these, those that no manifest names and nobody has reserved. Says how many went. */
+  removeUnneeded(digests: readonly BlobDigest[]): Promise<number> {
+    return this.#exclusively(() => this.#dropBlobs(() => digests));
+  }
+
   reserve(digests: Iterable<BlobDigest>): Disposable {
     const held = [...new Set(digests)];
     const change = (by: number): void => {
