@@ -208,6 +208,13 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
     return new Set(digests.map(({ digest }) => digest));
   }
 
+  /** The models that need this blob, whole or not. */
+  manifestsWith(digest: BlobDigest): readonly ManifestDigest[] {
+    return this.#models
+      .filter(({ manifest }) => blobsOf(manifest).some((blob) => blob.digest === digest))
+      .map(({ manifest }) => manifest.digest);
+  }
+
   /** Another one means that the blob's file was written, or is another file. */
   blobVersion(digest: BlobDigest): Promise<string> {
     return versionOf(blobPath(this.layout, digest));

@@ -31,6 +31,7 @@ import { cacheReadiness, openCache } from "./open-cache.ts";
 import { keysReadiness, openKeys } from "./open-keys.ts";
 import { openManagement } from "./open-management.ts";
 import { openRegistry } from "./open-registry.ts";
+import { openUpkeep } from "./open-upkeep.ts";
 import { SelfReport } from "./self-report.ts";
 
 /** Running requests may end for this long once the node was asked to stop. */
@@ -90,6 +91,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
     stack,
     component("management"),
   );
+  await openUpkeep(options, { models, engine, ...managed }, stack, component("blobs"));
   const router = stack.use(
     Router.open({
       ...component("router"),

@@ -50,6 +50,7 @@ t.test("a node that drains sends requests elsewhere, and says when it can leave"
       ({ name, state, health }) => name === "a" && state === "draining" && health === "alive",
     ),
   );
+  await until(`${again.apiUrl}/api/cluster/replicas`, holding(2));
   t.equal(await servedBy(again.apiUrl), b.nodeId, "a restart does not forget it");
 
   const gone = await fetch(`${b.apiUrl}/api/delete?local=true`, {
