@@ -9,13 +9,14 @@ import { formatFullName, type ModelName } from "../core/model-name.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { PeerStreams, Waiting } from "../core/ports.ts";
 import { type Random, sample } from "../core/random.ts";
+import type { TransferView } from "../core/transfers.ts";
 import { BlobCopy, type BlobCopyStores, type Offence } from "./blob-copy.ts";
 import { BlobPeer } from "./blob-peer.ts";
 import { ReplicationError } from "./errors.ts";
 import type { Pace } from "./pace.ts";
 import type { PieceHashes } from "./piece-hashes.ts";
 import { Source } from "./source.ts";
-import { Transfer, type TransferView } from "./transfer.ts";
+import { Transfer } from "./transfer.ts";
 
 export interface CopyRequest {
   readonly model: ManifestDigest;

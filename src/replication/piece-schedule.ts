@@ -10,24 +10,26 @@ import { type Have, OFFER_MAX } from "./wire.ts";
  * A source that has room for another request takes what is missing, what it has, and what nobody is asked for, in this order:
  *
  * 1. The rarest first: of what few have, another copy is worth most, to this node and to those that wait for it.
- * 2. Of equals, the next from the start when every source has all (the file is hashed from the start), else from a random
+ * 2. Of equals, the next from the start when nobody else downloads (the file is hashed from the start), else from a random
  *    place on, so that nodes which begin together get different pieces and can go on from each other.
- * 3. A source that has all is not asked for what nodes that are still downloading have or will have: there a copy costs it
- *    what it gives only once. It is offered more pieces than wanted and picks those that it has given to nobody; what it
- *    leaves out is on its way to somebody, and is asked of it again only after a while (`RELAY_PATIENCE_MS`). The caller
- *    may lift all that for a source (`direct`): when relays are far slower than it.
+ * 3. While others download too (`relays`), a source that has all is not asked for what they have or will have: so it gives
+ *    each piece once. It is offered more pieces than wanted and picks those that it has given to nobody; what it leaves out
+ *    is on its way to somebody, and is asked of it again only after a while (`RELAY_PATIENCE_MS`). The caller may lift
+ *    that for a source: when relays are far slower than it.
  * 4. When nothing is left that nobody is asked for, a source that is free doubles the oldest request, if that has taken
  *    longer than `repeatAfterMs`: the last pieces shall not wait for the slowest. A piece is asked of two at most.
  *
  * A fast source is free sooner and so gets more: no shares are worked out.
  */
 const RELAY_PATIENCE_MS = 3_000;
+const AGAIN_INTERVAL_MS = 500;
 const ASKED_MAX = 2;
 
 export interface Chance {
   readonly nowMs: number;
   readonly count: number;
-  readonly direct: boolean;
+  /** Whether others may have what this source has all of. */
+  readonly relays: boolean;
   readonly repeatAfterMs: number;
 }
 
@@ -44,8 +46,8 @@ export class PieceSchedule {
   readonly #sources = new Map<NodeId, Have>();
   /** How many of those that do not have all have it. */
   readonly #relays: Uint16Array;
-  /** Until when a piece is expected to come by way of somebody else. */
-  readonly #onItsWayUntilMs: Float64Array;
+  /** Until when a source that has all is not asked for what it has given to others; 0: it has not said so. */
+  readonly #givenUntilMs = new Map<NodeId, Float64Array>();
   readonly #asked = new Map<number, Asked[]>();
   #missing: number;
   /** Nothing is missing before it. */
@@ -57,17 +59,14 @@ export class PieceSchedule {
     this.#there = Uint8Array.from({ length: count }, (_, piece) => (has(piece) ? 1 : 0));
     this.#missing = count - this.#there.reduce((sum, there) => sum + there, 0);
     this.#relays = new Uint16Array(count);
-    this.#onItsWayUntilMs = new Float64Array(count);
   }
 
   get missing(): number {
     return this.#missing;
   }
 
-  /** Whether somebody who does not have all has something. */
-  get hasRelays(): boolean {
-    for (const have of this.#sources.values()) if (have !== "whole") return true;
-    return false;
+  has(node: NodeId): Have | undefined {
+    return this.#sources.get(node);
   }
 
   /** Undefined: it is none any more. */
@@ -76,23 +75,14 @@ export class PieceSchedule {
     this.#countRelay(have, 1);
     if (have === undefined) this.#sources.delete(node);
     else this.#sources.set(node, have);
-  }
-
-  /** Whether it has anything that is missing. */
-  isOfUse(node: NodeId): boolean {
-    const have = this.#sources.get(node);
-    if (have === undefined || have === "whole") return have !== undefined;
-    for (let piece = this.#first; piece < this.#count; piece++) {
-      if (!this.#there[piece] && isSet(have, piece)) return true;
-    }
-    return false;
+    if (have !== "whole") this.#givenUntilMs.delete(node);
   }
 
   /** What to ask of the source now; what is offered counts as asked until `granted` or `release`. */
   take(node: NodeId, chance: Chance): Ask | undefined {
     const have = this.#sources.get(node);
     if (have === undefined || this.#missing === 0) return undefined;
-    const ask = this.#newAsk(have, chance) ?? this.#repeat(node, have, chance);
+    const ask = this.#newAsk(node, have, chance) ?? this.#repeat(node, have, chance);
     if (!ask) return undefined;
     const asked = { ask, node, sinceMs: chance.nowMs };
     for (const piece of ask.offered) {
@@ -102,13 +92,15 @@ export class PieceSchedule {
   }
 
   /** The source will send these of what it was offered. */
-  granted(ask: Ask, pieces: readonly number[], nowMs: number): void {
+  granted(node: NodeId, ask: Ask, pieces: readonly number[], nowMs: number): void {
     const chosen = new Set(pieces);
-    const isExhausted = !ask.again && chosen.size < ask.count;
+    const isExhausted = ask.again || chosen.size < ask.count;
+    const untilMs = nowMs + (ask.again ? AGAIN_INTERVAL_MS : RELAY_PATIENCE_MS);
+    const given = this.#givenUntilMs.get(node);
     for (const piece of ask.offered) {
       if (chosen.has(piece)) continue;
       this.#drop(piece, ask);
-      if (isExhausted) this.#onItsWayUntilMs[piece] = nowMs + RELAY_PATIENCE_MS;
+      if (isExhausted && given) given[piece] = untilMs;
     }
   }
 
@@ -127,27 +119,26 @@ export class PieceSchedule {
     for (const piece of ask.offered) this.#drop(piece, ask);
   }
 
-  #newAsk(have: Have, { nowMs, count, direct }: Chance): Ask | undefined {
-    const isRelayed = have === "whole" && this.hasRelays && !direct;
-    if (!isRelayed) {
-      const offered = this.#rarest(count, (piece) => have === "whole" || isSet(have, piece));
-      return offered.length > 0 ? { offered, count, again: true } : undefined;
+  #newAsk(node: NodeId, have: Have, { nowMs, count, relays }: Chance): Ask | undefined {
+    if (have !== "whole" || !relays) {
+      const isThere = (piece: number): boolean => have === "whole" || isSet(have, piece);
+      const offered = this.#rarest(count, relays, isThere);
+      return offered.length > 0 ? { offered, count: offered.length, again: true } : undefined;
     }
+    const untilMs = this.#givenUntilMs.get(node) ?? new Float64Array(this.#count);
+    this.#givenUntilMs.set(node, untilMs);
     const isOnlyThere = (piece: number): boolean => this.#relays[piece] === 0;
-    const untilMs = this.#onItsWayUntilMs;
-    const fresh = this.#rarest(OFFER_MAX, (piece) => isOnlyThere(piece) && untilMs[piece] === 0);
+    const isFresh = (piece: number): boolean => isOnlyThere(piece) && untilMs[piece] === 0;
+    const fresh = this.#rarest(OFFER_MAX, relays, isFresh);
     if (fresh.length > 0) return { offered: fresh, count, again: false };
-    const late = this.#rarest(
-      count,
-      (piece) => isOnlyThere(piece) && (untilMs[piece] ?? 0) <= nowMs,
-    );
-    return late.length > 0 ? { offered: late, count, again: true } : undefined;
+    const isLate = (piece: number): boolean => isOnlyThere(piece) && (untilMs[piece] ?? 0) <= nowMs;
+    const late = this.#rarest(OFFER_MAX, relays, isLate);
+    return late.length > 0 ? { offered: late, count: 1, again: true } : undefined;
   }
 
   /** Up to so many that are missing and asked of nobody. */
-  #rarest(max: number, isWanted: (piece: number) => boolean): number[] {
-    const { hasRelays } = this;
-    const start = hasRelays ? Math.floor(this.#random.next() * this.#count) : this.#first;
+  #rarest(max: number, relays: boolean, isWanted: (piece: number) => boolean): number[] {
+    const start = relays ? Math.floor(this.#random.next() * this.#count) : this.#first;
     const byRarity: number[][] = [];
     for (let step = 0; step < this.#count; step++) {
       const piece = (start + step) % this.#count;
@@ -156,7 +147,7 @@ export class PieceSchedule {
       const equals = byRarity[rarity] ?? [];
       byRarity[rarity] = equals;
       if (equals.length < max) equals.push(piece);
-      if (!hasRelays && equals.length === max) break;
+      if (rarity === 0 && equals.length === max) break;
     }
     return byRarity.flat().slice(0, max);
   }

@@ -32,10 +32,13 @@ export interface SwarmOptions {
 const REQUESTS_PER_SOURCE_MAX = 2;
 /** Each holds two pieces: one that comes, one that is checked and written. */
 const REQUESTS_MAX = 8;
+/** So that nobody runs ahead with what others could go on from. */
+const RELAYED_PER_REQUEST_MAX = 4;
+const RELAYED_PIECES_MIN = 8;
 /** A request shall take about so long. */
 const REQUEST_MS = 250;
-/** What a node that still downloads has changes all the time. */
-const LOOK_INTERVAL_MS = 500;
+/** What a node that still downloads has changes all the time; many of them are asked less often. */
+const LOOK_INTERVAL_MS = { min: 150, perSource: 15 } as const;
 const REPEAT_AFTER_MS = 2_000;
 /** Relays are slow when one that has all is so much faster than all of them. */
 const DIRECT_RATIO = 4;
@@ -111,7 +114,7 @@ export class Swarm {
     for (const node of this.#looked.keys()) if (!nodes.has(node)) this.#forget(node);
     for (const source of usable) {
       const lookedMs = this.#looked.get(source.node) ?? Number.NEGATIVE_INFINITY;
-      if (source.isResting || this.#nowMs - lookedMs < LOOK_INTERVAL_MS) continue;
+      if (source.isResting || this.#nowMs - lookedMs < this.#lookIntervalMs()) continue;
       this.#looked.set(source.node, Number.POSITIVE_INFINITY);
       this.#start(source, async () => {
         const { sizeBytes, have } = await source.peer.state(this.#blob.digest, o);
@@ -119,6 +122,11 @@ export class Swarm {
         this.#told(source, have);
       });
     }
+  }
+
+  #lookIntervalMs(): number {
+    const { min, perSource } = LOOK_INTERVAL_MS;
+    return Math.max(min, perSource * this.#looked.size);
   }
 
   #told(source: Source, have: "whole" | Uint8Array): void {
@@ -138,14 +146,16 @@ export class Swarm {
     const ready = this.#usable()
       .filter(({ isResting }) => !isResting)
       .sort((a, b) => (a.pieceMs ?? 0) - (b.pieceMs ?? 0));
+    const mayRelay = this.#mayRelay();
     for (let round = 0; round < REQUESTS_PER_SOURCE_MAX; round++) {
       for (const source of ready) {
         if (this.#requests >= REQUESTS_MAX) return;
         if (source.active > round) continue;
+        const relays = mayRelay && !this.#isFarFaster(source);
         const ask = this.#schedule.take(source.node, {
           nowMs: this.#nowMs,
-          count: countFor(source),
-          direct: this.#isDirect(source),
+          count: countFor(source, relays ? RELAYED_PER_REQUEST_MAX : PIECES_PER_REQUEST_MAX),
+          relays,
           repeatAfterMs: Math.max(REPEAT_AFTER_MS, 2 * (source.pieceMs ?? 0)),
         });
         if (ask) this.#start(source, () => this.#fetch(source, ask, o));
@@ -153,7 +163,13 @@ export class Swarm {
     }
   }
 
-  #isDirect(source: Source): boolean {
+  /** Whether there is anybody who does not have all, as far as we know: they may be about to begin. Small blobs do not wait. */
+  #mayRelay(): boolean {
+    if (this.#pieces.count < RELAYED_PIECES_MIN) return false;
+    return this.#usable().some(({ node }) => this.#schedule.has(node) !== "whole");
+  }
+
+  #isFarFaster(source: Source): boolean {
     if (this.#relaysSinceMs === undefined || source.pieceMs === undefined) return false;
     if (this.#nowMs - this.#relaysSinceMs < RELAYS_LEARNED_AFTER_MS) return false;
     const relays = this.#usable().filter(({ node }) => node !== source.node);
@@ -169,7 +185,7 @@ export class Swarm {
     try {
       await this.#deps.pace.take(Math.min(ask.count * PIECE_BYTES, this.#blob.sizeBytes), o);
       const onHead = (pieces: readonly number[], have: "whole" | Uint8Array): void => {
-        this.#schedule.granted(ask, pieces, this.#nowMs);
+        this.#schedule.granted(source.node, ask, pieces, this.#nowMs);
         this.#told(source, have);
         if (pieces.length === 0 && ask.again) throw notHere();
         this.#wake();
@@ -262,7 +278,7 @@ export class Swarm {
   async #pause(o: Waiting): Promise<void> {
     const nap = new AbortController();
     const sleep = this.#deps.clock
-      .sleep(LOOK_INTERVAL_MS, AbortSignal.any([o.signal, nap.signal]))
+      .sleep(this.#lookIntervalMs(), AbortSignal.any([o.signal, nap.signal]))
       .catch(() => {});
     await Promise.race([sleep, this.#news.promise]);
     this.#news = Promise.withResolvers();
@@ -271,10 +287,9 @@ export class Swarm {
   }
 }
 
-function countFor({ pieceMs }: Source): number {
+function countFor({ pieceMs }: Source, max: number): number {
   if (pieceMs === undefined) return 1;
-  const count = Math.round(REQUEST_MS / Math.max(1, pieceMs));
-  return Math.max(1, Math.min(PIECES_PER_REQUEST_MAX, count));
+  return Math.max(1, Math.min(max, Math.round(REQUEST_MS / Math.max(1, pieceMs))));
 }
 
 function notHere(): ReplicationError {

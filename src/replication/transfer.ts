@@ -4,28 +4,9 @@ import { blobsOf, type Manifest } from "../core/manifest.ts";
 import type { ModelName } from "../core/model-name.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { BlobPieces } from "../core/pieces.ts";
+import type { TransferView } from "../core/transfers.ts";
 import type { Source } from "./source.ts";
 import { Speed } from "./speed.ts";
-
-/** A copy of a model to this node, as it is now. */
-export interface TransferView {
-  readonly model: ManifestDigest;
-  readonly name: ModelName;
-  /** Zero until the manifest is here. */
-  readonly totalBytes: number;
-  readonly doneBytes: number;
-  readonly bytesPerSecond: number;
-  /** Unset while nothing comes. */
-  readonly remainingMs?: number;
-  readonly runningMs: number;
-  readonly sources: readonly SourceView[];
-}
-
-export interface SourceView {
-  readonly node: NodeId;
-  readonly receivedBytes: number;
-  readonly bytesPerSecond: number;
-}
 
 /** Keeps account of one copy, for whoever watches. */
 export class Transfer {
