@@ -10,6 +10,7 @@ import { nodes } from "./cluster/nodes.ts";
 import { registryNodes, registryReplicas } from "./cluster/registry.ts";
 import { replicas } from "./cluster/replicas.ts";
 import { requests } from "./cluster/requests.ts";
+import { transfers } from "./cluster/transfers.ts";
 import type { RouteContext } from "./deps.ts";
 import { live, ready, stores } from "./health.ts";
 import { authorizer, type Need, type Refusal } from "./http/authorize.ts";
@@ -85,6 +86,7 @@ export const ROUTES: readonly Route[] = [
   ["POST", "/api/cluster/nodes/:id/drain", "cluster.manage", drain],
   ["DELETE", "/api/cluster/nodes/:id/drain", "cluster.manage", drain],
   ["GET", "/api/cluster/replicas", "cluster.read", (_c, context) => replicas(context)],
+  ["GET", "/api/cluster/transfers", "cluster.read", transfers],
   ["GET", "/api/cluster/models", "cluster.read", models],
   ["GET", "/api/cluster/requests", "history.read", requests],
   ["GET", "/api/cluster/audit", "audit.read", audit],

@@ -17,6 +17,7 @@ import type {
   Waiting,
 } from "../core/ports.ts";
 import type { Random } from "../core/random.ts";
+import type { Transfers } from "../core/transfers.ts";
 
 export interface ApiOptions {
   /** Port 0: any free one. */
@@ -57,6 +58,7 @@ export interface ApiDeps {
   readonly management: Management;
   readonly files: ClusterFiles;
   readonly drains: Drains;
+  readonly transfers: Transfers;
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly random: Random;

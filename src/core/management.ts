@@ -19,6 +19,7 @@ export const MANAGEMENT_ERRORS = {
   MODEL_NOT_FOUND: { status: 404 },
   NODE_NOT_FOUND: { status: 404 },
   QUANTIZATION_INVALID: { status: 500 },
+  QUANTIZATION_FAILED: { status: 500 },
   BLOB_CHANGED: { status: 500 },
   LAYER_INVALID: { status: 500 },
   MANIFEST_INVALID: { status: 500 },
@@ -33,6 +34,7 @@ export const MANAGEMENT_ERRORS = {
   TRANSFER_FAILED: { status: 500 },
   NOT_POSSIBLE: { status: 501 },
   NODES_FAILED: { status: 502 },
+  QUANTIZER_BUSY: { status: 503 },
   DISK_FULL: { status: 507 },
 } as const satisfies Record<string, { readonly status: number }>;
 

@@ -105,7 +105,11 @@ function cluster(
     const health = away.includes(id) ? "failed" : "alive";
     nodes.push(nodeOf({ id: id as NodeId, name: `node-${id}`, self: nodes.length === 0, health }));
     const streams = peers.node(id as NodeId);
-    if (health === "alive") serveManagement({ streams, keeper, distribution: keeper, drain, log });
+    if (health === "alive")
+      serveManagement({
+        ...{ streams, keeper, distribution: keeper, drain, log },
+        transfers: () => [],
+      });
   }
   const [self] = nodes;
   if (!self) throw new Error("a cluster has a node");

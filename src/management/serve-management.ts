@@ -4,6 +4,7 @@ import { isAborted, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { ModelKeeper, Progress } from "../core/management.ts";
 import type { PeerStream, PeerStreams, Waiting } from "../core/ports.ts";
+import type { TransferView } from "../core/transfers.ts";
 import { performDrain } from "./cluster-drains.ts";
 import { decodeRequest, encode, errorReply, type Reply, type Request } from "./wire.ts";
 
@@ -13,6 +14,8 @@ export interface ServeManagementDeps {
   readonly keeper: ModelKeeper;
   readonly distribution: Distribution;
   readonly drain: NodeDrain;
+  /** What is being copied to here. */
+  readonly transfers: () => readonly TransferView[];
   readonly log: Logger;
 }
 
@@ -29,7 +32,8 @@ async function serve(stream: PeerStream, deps: ServeManagementDeps): Promise<voi
     if (bytes === null) return;
     const request = decodeRequest(bytes);
     const reply = await perform(request, deps, stream, o);
-    log.info({ peer: stream.peer, call: request.call }, "done for a peer");
+    const level = request.call === "transfers" ? "debug" : "info";
+    log[level]({ peer: stream.peer, call: request.call }, "done for a peer");
     await stream.end(o, encode(reply));
     await stream.receive(o);
   } catch (error) {
@@ -42,7 +46,7 @@ async function serve(stream: PeerStream, deps: ServeManagementDeps): Promise<voi
 
 async function perform(
   request: Request,
-  { keeper, distribution, drain }: ServeManagementDeps,
+  { keeper, distribution, drain, transfers }: ServeManagementDeps,
   stream: PeerStream,
   o: Waiting,
 ): Promise<Reply> {
@@ -51,6 +55,8 @@ async function perform(
       return done(await keeper.copy(request.source, request.destination, o));
     case "remove":
       return done(await keeper.remove(request.name, o));
+    case "transfers":
+      return { reply: "transfers", transfers: [...transfers()] };
     case "drain":
       return { reply: "drain", state: await performDrain(drain, request, o) };
     case "create":

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseManifestDigest } from "../core/digest.ts";
 import type { RegistryRequest } from "../core/distribution.ts";
 import { messageOf } from "../core/errors.ts";
 import {
@@ -9,10 +10,12 @@ import {
   managementCodeOf,
 } from "../core/management.ts";
 import { type ModelName, parseModelName } from "../core/model-name.ts";
+import { parseNodeId } from "../core/node-id.ts";
 
 /** Both ends of /ollamamax/manage/1: one request, then progress and an end, as JSON. */
 
 const TEXT_CHARS_MAX = 1_000;
+const TRANSFERS_MAX = 1_000;
 /** A month. */
 export const DEADLINE_MS_MAX = 30 * 86_400_000;
 
@@ -55,6 +58,7 @@ const requestSchema = z.discriminatedUnion("call", [
   z.object({ call: z.literal("remove"), name }),
   z.object({ call: z.literal("create"), request: createRequest }),
   z.object({ call: z.enum(["pull", "push"]), request: registryRequest }),
+  z.object({ call: z.literal("transfers") }),
   z.object({
     call: z.literal("drain"),
     action: z.enum(["begin", "end", "tell"]),
@@ -67,6 +71,7 @@ export type Request =
   | { readonly call: "remove"; readonly name: ModelName }
   | { readonly call: "create"; readonly request: CreateRequest }
   | { readonly call: "pull" | "push"; readonly request: RegistryRequest }
+  | { readonly call: "transfers" }
   | {
       readonly call: "drain";
       readonly action: "begin" | "end" | "tell";
@@ -74,6 +79,27 @@ export type Request =
     };
 
 const text = z.string().max(TEXT_CHARS_MAX);
+const amount = z.number().nonnegative();
+
+const transfer = z.object({
+  model: parsedBy(parseManifestDigest),
+  name,
+  ...{ totalBytes: amount, doneBytes: amount, bytesPerSecond: amount, runningMs: amount },
+  remainingMs: amount.exactOptional(),
+  sources: z
+    .array(z.object({ node: parsedBy(parseNodeId), receivedBytes: amount, bytesPerSecond: amount }))
+    .max(TRANSFERS_MAX)
+    .readonly(),
+});
+
+function parsedBy<T>(parse: (text: string) => T | undefined) {
+  return text.transform((given, context): T => {
+    const parsed = parse(given);
+    if (parsed !== undefined) return parsed;
+    context.addIssue({ code: "custom", message: "is no id" });
+    return z.NEVER;
+  });
+}
 const replySchema = z.discriminatedUnion("reply", [
   z.object({
     reply: z.literal("progress"),
@@ -94,6 +120,7 @@ const replySchema = z.discriminatedUnion("reply", [
       running: z.number(),
     }),
   }),
+  z.object({ reply: z.literal("transfers"), transfers: z.array(transfer).max(TRANSFERS_MAX) }),
   z.object({ reply: z.literal("error"), code: text, message: z.string() }),
 ]);
 export type Reply = z.output<typeof replySchema>;

@@ -1,16 +1,17 @@
-import { LocalFiles } from "../blobs/local-files.ts";
 import type { ModelStore } from "../blobs/model-store.ts";
 import { StoreKeeper } from "../blobs/store-keeper.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { LlamaEngine } from "../engine/llama-engine.ts";
 import { ClusterDrains } from "../management/cluster-drains.ts";
 import { ClusterModels } from "../management/cluster-models.ts";
+import { ClusterTransfers } from "../management/cluster-transfers.ts";
 import { serveManagement } from "../management/serve-management.ts";
 import type { Identity } from "../mesh/identity.ts";
 import type { Mesh } from "../mesh/mesh.ts";
 import type { NodeDeps } from "./deps.ts";
 import { Drain } from "./drain.ts";
 import { openDistribution } from "./open-distribution.ts";
+import { openReplication } from "./open-replication.ts";
 import type { SelfReport } from "./self-report.ts";
 
 /** What changes models and nodes, here and in the cluster. */
@@ -34,12 +35,15 @@ export async function openManagement(
     ...{ ...deps, report, onChange: () => mesh.touch() },
     running: () => engine.status().running + engine.status().queued,
   });
-  const local = { keeper, distribution, drain };
+  const { copier, copies, files } = openReplication({ ...parts, keeper }, stack, deps);
+  const transfers = (): ReturnType<typeof copier.transfers> => copier.transfers();
+  const local = { keeper, distribution, drain, transfers };
   stack.use(serveManagement({ ...deps, ...local, streams }));
+  const cluster = { ...deps, ...local, view, replicas, streams };
   return {
-    keeper,
-    management: new ClusterModels({ ...deps, ...local, view, replicas, streams }),
-    drains: new ClusterDrains({ drain, view, replicas, streams }),
-    files: new LocalFiles(models, keeper),
+    ...{ keeper, copies, files },
+    management: new ClusterModels(cluster),
+    drains: new ClusterDrains(cluster),
+    transfers: new ClusterTransfers(cluster),
   };
 }

@@ -10,6 +10,7 @@ import { AppError } from "../core/errors.ts";
  * - `PEER_LIED`: what it sent breaks the protocol or is not what it should be.
  * - `NO_SOURCE`: nobody that can be asked has what is missing.
  * - `COPY_RUNNING`: this model is being copied here already.
+ * - `NOT_WANTED`: it was deleted meanwhile.
  */
 export class ReplicationError extends AppError<
   | "NOT_HERE"
@@ -19,4 +20,5 @@ export class ReplicationError extends AppError<
   | "PEER_LIED"
   | "NO_SOURCE"
   | "COPY_RUNNING"
+  | "NOT_WANTED"
 > {}

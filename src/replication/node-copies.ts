@@ -30,13 +30,18 @@ export class NodeCopies {
     const record = this.#recordOf(model, name);
     if (!record) throw notWanted(name);
     const { replicas, copier } = this.#deps;
+    const wasDamaged = this.#ownState(model) === "failed";
     replicas.announce({ state: "syncing", record });
     try {
       await copier.copy({ model, name, holders: () => this.#holders(model) }, o);
     } finally {
       // What came is announced by who watches the folder.
       if (!this.#isHere(model, name)) {
-        replicas.announce({ state: "removed", name: formatFullName(name) });
+        replicas.announce(
+          wasDamaged
+            ? { state: "failed", record }
+            : { state: "removed", name: formatFullName(name) },
+        );
       }
     }
   }
@@ -48,6 +53,12 @@ export class NodeCopies {
 
   #isHere(model: ManifestDigest, name: ModelName): boolean {
     return this.#deps.models.list().some((record) => isOf(record, model, name));
+  }
+
+  #ownState(model: ManifestDigest): string | undefined {
+    const { view, replicas } = this.#deps;
+    const self = view.self().id;
+    return replicas.holders(model).find(({ node }) => node === self)?.state;
   }
 
   #recordOf(model: ManifestDigest, name: ModelName): ModelRecord | undefined {

@@ -60,6 +60,7 @@ const TABLE: Readonly<Record<string, typeof ANYBODY | readonly Role[]>> = {
   "POST /api/cluster/nodes/:id/drain": ["admin", "operator"],
   "DELETE /api/cluster/nodes/:id/drain": ["admin", "operator"],
   "GET /api/cluster/replicas": ALL,
+  "GET /api/cluster/transfers": ALL,
   "GET /api/cluster/models": ALL,
   "GET /api/cluster/registry/nodes": ALL,
   "GET /api/cluster/registry/replicas": ALL,

@@ -136,6 +136,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     group: "Cluster",
     summary: "Who holds which model, as this node knows it",
   },
+  "/api/cluster/transfers": {
+    ...{ group: "Cluster", summary: "Models that are being copied now", query: LOCAL },
+  },
   "/api/cluster/models": {
     ...{ group: "Cluster", summary: "The registry's models" },
     query: {

@@ -1,0 +1,67 @@
+import path from "node:path";
+import { LocalFiles } from "../blobs/local-files.ts";
+import type { ModelStore } from "../blobs/model-store.ts";
+import type { StoreKeeper } from "../blobs/store-keeper.ts";
+import type { ManifestDigest } from "../core/digest.ts";
+import { parseManifest } from "../core/manifest.ts";
+import type { Metrics } from "../core/metrics.ts";
+import type { NodeId } from "../core/node-id.ts";
+import type { Waiting } from "../core/ports.ts";
+import type { LlamaEngine } from "../engine/llama-engine.ts";
+import type { Mesh } from "../mesh/mesh.ts";
+import { PeerFiles } from "../replication/cluster-files.ts";
+import { COPIER_OPTIONS, ModelCopier } from "../replication/model-copier.ts";
+import { NodeCopies } from "../replication/node-copies.ts";
+import { Pace } from "../replication/pace.ts";
+import { PieceHashes } from "../replication/piece-hashes.ts";
+import { serveBlobs } from "../replication/serve-blobs.ts";
+import type { NodeDeps } from "./deps.ts";
+
+/** While requests run here; what is left of the event loop is theirs. */
+const BUSY_BYTES_PER_SECOND = 20_000_000;
+
+export interface ReplicationParts {
+  readonly dataDir: string;
+  readonly models: ModelStore;
+  readonly keeper: StoreKeeper;
+  readonly engine: LlamaEngine;
+  readonly mesh: Mesh;
+}
+
+/** What gives this node's models to peers, and takes theirs. */
+export function openReplication(
+  { dataDir, models, keeper, engine, mesh }: ReplicationParts,
+  stack: AsyncDisposableStack,
+  deps: NodeDeps & { readonly metrics: Metrics },
+) {
+  const { view, replicas, streams } = mesh;
+  const hashes = stack.use(
+    new PieceHashes({ dir: path.join(dataDir, "piece-hashes") }, { blobs: models }),
+  );
+  const isBusy = (): boolean => engine.status().running + engine.status().queued > 0;
+  const pace = () =>
+    new Pace({ bytesPerSecondBusy: BUSY_BYTES_PER_SECOND }, { clock: deps.clock, isBusy });
+  const shelf = {
+    reserve: keeper.reserve.bind(keeper),
+    install: (...[name, manifest, o]: Parameters<StoreKeeper["install"]>) => {
+      copies.expectWanted(parseManifest(manifest).digest, name);
+      return keeper.install(name, manifest, o);
+    },
+  };
+  const copier = new ModelCopier(COPIER_OPTIONS, {
+    ...{ ...deps, streams, blobs: models, shelf, hashes, pace: pace() },
+    // The copier tells of it in its log and its metrics.
+    onBadPeer: () => {},
+  });
+  const copies = new NodeCopies({ ...deps, copier, models, view, replicas });
+  const local = new LocalFiles(models, keeper);
+  const manifest = async (model: ManifestDigest, o: Waiting) =>
+    (await local.manifest(model, o)) ?? copier.manifestOf(model);
+  stack.use(serveBlobs({ ...deps, streams, blobs: models, hashes, manifest, pace: pace() }));
+  const holders = (model: ManifestDigest): readonly NodeId[] =>
+    replicas
+      .holders(model)
+      .filter(({ node, state }) => state === "ready" && node !== view.self().id)
+      .map(({ node }) => node);
+  return { copier, copies, files: new PeerFiles({ ...deps, local, holders, streams }) };
+}
