@@ -67,6 +67,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "list which node holds which model",
     load: async () => (await import("./client/cluster.ts")).replicasCommand,
   },
+  transfers: {
+    summary: "list the models that are being copied between nodes",
+    load: async () => (await import("./client/transfers.ts")).transfersCommand,
+  },
   drain: {
     summary: "empty a node, so that it can be taken away",
     load: async () => (await import("./client/drain.ts")).drainCommand,

@@ -87,7 +87,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   const { view, replicas, streams } = mesh;
   stack.use(servePeers({ ...component("router"), streams, engine, models }));
   const managed = await openManagement(
-    { dataDir: options.OLLAMA_DATA_DIR, identity, models, engine, report, mesh },
+    { options, identity, models, engine, report, mesh },
     stack,
     component("management"),
   );

@@ -8,6 +8,7 @@ import { ClusterTransfers } from "../management/cluster-transfers.ts";
 import { serveManagement } from "../management/serve-management.ts";
 import type { Identity } from "../mesh/identity.ts";
 import type { Mesh } from "../mesh/mesh.ts";
+import type { Config } from "./config/config.ts";
 import type { NodeDeps } from "./deps.ts";
 import { Drain } from "./drain.ts";
 import { openDistribution } from "./open-distribution.ts";
@@ -17,7 +18,7 @@ import type { SelfReport } from "./self-report.ts";
 /** What changes models and nodes, here and in the cluster. */
 export async function openManagement(
   parts: {
-    readonly dataDir: string;
+    readonly options: Config;
     readonly identity: Identity;
     readonly models: ModelStore;
     readonly engine: LlamaEngine;
@@ -27,11 +28,11 @@ export async function openManagement(
   stack: AsyncDisposableStack,
   deps: NodeDeps & { readonly metrics: Metrics },
 ) {
-  const { dataDir, identity, models, engine, report, mesh } = parts;
+  const { options, identity, models, engine, report, mesh } = parts;
   const { view, replicas, streams } = mesh;
   const keeper = new StoreKeeper(models, deps);
   const distribution = openDistribution(models, keeper, identity, deps);
-  const drain = await Drain.open(dataDir, {
+  const drain = await Drain.open(options.OLLAMA_DATA_DIR, {
     ...{ ...deps, report, onChange: () => mesh.touch() },
     running: () => engine.status().running + engine.status().queued,
   });

@@ -15,13 +15,16 @@ import { NodeCopies } from "../replication/node-copies.ts";
 import { Pace } from "../replication/pace.ts";
 import { PieceHashes } from "../replication/piece-hashes.ts";
 import { serveBlobs } from "../replication/serve-blobs.ts";
+import type { Config } from "./config/config.ts";
 import type { NodeDeps } from "./deps.ts";
 
 /** While requests run here; what is left of the event loop is theirs. */
 const BUSY_BYTES_PER_SECOND = 20_000_000;
 
+const MEGABYTE = 1_000_000;
+
 export interface ReplicationParts {
-  readonly dataDir: string;
+  readonly options: Pick<Config, "OLLAMA_DATA_DIR" | "OLLAMA_TRANSFER_RATE">;
   readonly models: ModelStore;
   readonly keeper: StoreKeeper;
   readonly engine: LlamaEngine;
@@ -30,17 +33,21 @@ export interface ReplicationParts {
 
 /** What gives this node's models to peers, and takes theirs. */
 export function openReplication(
-  { dataDir, models, keeper, engine, mesh }: ReplicationParts,
+  { options, models, keeper, engine, mesh }: ReplicationParts,
   stack: AsyncDisposableStack,
   deps: NodeDeps & { readonly metrics: Metrics },
 ) {
   const { view, replicas, streams } = mesh;
   const hashes = stack.use(
-    new PieceHashes({ dir: path.join(dataDir, "piece-hashes") }, { blobs: models }),
+    new PieceHashes({ dir: path.join(options.OLLAMA_DATA_DIR, "piece-hashes") }, { blobs: models }),
   );
   const isBusy = (): boolean => engine.status().running + engine.status().queued > 0;
-  const pace = () =>
-    new Pace({ bytesPerSecondBusy: BUSY_BYTES_PER_SECOND }, { clock: deps.clock, isBusy });
+  const bytesPerSecondMax = options.OLLAMA_TRANSFER_RATE * MEGABYTE;
+  const rates = {
+    bytesPerSecondBusy: BUSY_BYTES_PER_SECOND,
+    ...(bytesPerSecondMax > 0 && { bytesPerSecondMax }),
+  };
+  const pace = (): Pace => new Pace(rates, { clock: deps.clock, isBusy });
   const shelf = {
     reserve: keeper.reserve.bind(keeper),
     install: (...[name, manifest, o]: Parameters<StoreKeeper["install"]>) => {

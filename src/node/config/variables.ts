@@ -201,6 +201,13 @@ const engineVariables = {
     parse: parse.wholeNumber(1, 64),
     fallback: "4",
   },
+  OLLAMA_TRANSFER_RATE: {
+    meaning:
+      "megabytes a second that copies of models may take at most, each way; 0: as fast as it goes",
+    allowed: "a whole number",
+    parse: parse.wholeNumber(0, 100_000),
+    fallback: "0",
+  },
   OLLAMA_MAX_QUEUE: {
     meaning: "requests that wait at most; further ones get 503",
     allowed: "a whole number",
