@@ -215,6 +215,15 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
       .map(({ manifest }) => manifest.digest);
   }
 
+  /** Models that cannot be served because a blob of theirs is damaged. */
+  damagedModels(): readonly { readonly model: ManifestDigest; readonly name: ModelName }[] {
+    return this.#models
+      .filter(({ manifest, whole }) => {
+        return !whole && blobsOf(manifest).some(({ digest }) => this.#damaged.has(digest));
+      })
+      .map(({ manifest, name }) => ({ model: manifest.digest, name }));
+  }
+
   /** Another one means that the blob's file was written, or is another file. */
   blobVersion(digest: BlobDigest): Promise<string> {
     return versionOf(blobPath(this.layout, digest));

@@ -7,6 +7,8 @@ import type { BlobDigest } from "../core/digest.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { LlamaEngine } from "../engine/llama-engine.ts";
+import { Healer } from "../replication/healer.ts";
+import type { NodeCopies } from "../replication/node-copies.ts";
 import type { Config } from "./config/config.ts";
 import type { NodeDeps } from "./deps.ts";
 
@@ -24,12 +26,20 @@ export async function openUpkeep(
     readonly models: ModelStore;
     readonly keeper: StoreKeeper;
     readonly engine: LlamaEngine;
+    readonly copies: NodeCopies;
   },
   stack: AsyncDisposableStack,
   deps: NodeDeps & { readonly metrics: Metrics },
 ): Promise<Scrub> {
   const { OLLAMA_DATA_DIR: dataDir, OLLAMA_MODELS: modelsDir } = options;
-  const { models, keeper, engine } = parts;
+  const { models, keeper, engine, copies } = parts;
+  const healer = stack.use(
+    Healer.open({
+      ...deps,
+      damaged: () => models.damagedModels(),
+      copy: (...args) => copies.copy(...args),
+    }),
+  );
   const scrub = stack.use(
     await Scrub.open(
       { ...SCRUB, file: path.join(dataDir, "verdicts.json") },
@@ -37,7 +47,9 @@ export async function openUpkeep(
         ...{ ...deps, store: models },
         isBusy: () => engine.status().running > 0,
         onVerdict: (digest, isSound) => {
-          if (!isSound) void unloadAll(digest, parts, deps);
+          if (isSound) return;
+          void unloadAll(digest, parts, deps);
+          healer.wake();
         },
       },
     ),
