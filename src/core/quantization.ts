@@ -15,8 +15,8 @@ export interface QuantizeJob {
 /** Turns weights into smaller ones. Owner: engine. Errors are ManagementErrors. */
 export interface Quantizer {
   /**
-   * How many of the model's values are done, each time that it is more; 0 as soon as the work has a place. The file is whole
-   * when the iteration ends. Leaving it or aborting the signal stops the work.
+   * How many of the model's values are done, never fewer than before; 0 as soon as the work has a place. The file is whole when
+   * the iteration ends. Leaving it or aborting the signal stops the work.
    */
   quantize(job: QuantizeJob, o: Waiting): AsyncIterable<number>;
 }

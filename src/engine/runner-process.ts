@@ -6,6 +6,7 @@ import { InferenceError, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Waiting } from "../core/ports.ts";
 import { unlessAborted } from "./changes.ts";
+import { childEnvironment } from "./child-environment.ts";
 import {
   type EmbedJob,
   type FromRunner,
@@ -74,7 +75,7 @@ export class RunnerProcess implements AsyncDisposable {
     const child = fork(MAIN, [], {
       execPath: process.execPath,
       execArgv: [],
-      env: runnerEnvironment(process.env),
+      env: childEnvironment(process.env),
       serialization: "advanced",
       detached: true,
       stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -226,12 +227,4 @@ export class RunnerProcess implements AsyncDisposable {
     this.#failure ??= new InferenceError("STALLED", "model runner has stopped answering");
     this.#child.kill("SIGKILL");
   }
-}
-
-/** The runner parses untrusted files: it gets none of our settings, which hold secrets, nor a debugger's or a test's. */
-function runnerEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const kept = Object.entries(env).filter(
-    ([name]) => !name.startsWith("OLLAMA_") && !name.startsWith("NODE_") && !name.startsWith("TAP"),
-  );
-  return Object.fromEntries(kept);
 }
