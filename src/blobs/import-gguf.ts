@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
-import { type FileHandle, open, readdir, statfs } from "node:fs/promises";
+import { type FileHandle, open, readdir } from "node:fs/promises";
 import { type BlobDigest, manifestDigestOf, parseBlobDigest } from "../core/digest.ts";
 import { messageOf } from "../core/errors.ts";
 import { formatManifest } from "../core/manifest.ts";
 import type { ModelRecord } from "../core/model.ts";
 import { type ModelName, parseModelName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
+import { expectSpace } from "./disk-space.ts";
 import { BlobError, GgufError, systemCode } from "./errors.ts";
 import { readGguf } from "./gguf.ts";
 import { type GgufFacts, ggufFacts } from "./gguf-facts.ts";
-import { humanBytes } from "./human-number.ts";
 import { formatModelConfig } from "./model-config.ts";
 import type { ModelStore } from "./model-store.ts";
 
@@ -121,20 +121,9 @@ async function copy(
   o: ImportWaiting,
 ): Promise<BlobDigest> {
   await using partial = await store.create(o);
-  await expectSpace(store.layout.blobsDir, sizeBytes + SPARE_BYTES);
+  await expectSpace(store.layout.blobsDir, sizeBytes + SPARE_BYTES, "The import");
   for await (const bytes of chunksOf(source, sizeBytes, o)) await partial.write(bytes, o);
   return await partial.commit(o);
-}
-
-async function expectSpace(dir: string, neededBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(dir);
-  const freeBytes = bavail * bsize;
-  if (freeBytes >= neededBytes) return;
-  throw new BlobError(
-    "DISK_FULL",
-    `The import needs ${humanBytes(neededBytes)}, and ${dir} has ${humanBytes(freeBytes)} free: free some space there, or set OLLAMA_MODELS to a folder on a larger disk.`,
-    { details: { neededBytes, freeBytes } },
-  );
 }
 
 /** The whole file; an error when it has become shorter or longer since its header was checked. */

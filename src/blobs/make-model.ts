@@ -5,14 +5,15 @@ import type { CreateRequest, Progress } from "../core/management.ts";
 import { formatManifest, type Layer, type Manifest } from "../core/manifest.ts";
 import { formatShortName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
+import type { Quantization } from "../core/quantization.ts";
 import { readGguf } from "./gguf.ts";
 import { ggufFacts } from "./gguf-facts.ts";
-import { invalid, readPart } from "./gguf-part.ts";
+import { type GgufPart, invalid, readPart } from "./gguf-part.ts";
 import { blobPath } from "./layout.ts";
 import { modelConfigOf } from "./model-config.ts";
 import { LAYER_BYTES_MAX, MESSAGES_MAX, readModelLayers, readTextBlob } from "./model-layers.ts";
 import type { ModelStore } from "./model-store.ts";
-import { checkQuantization } from "./quantization.ts";
+import { quantizationOf } from "./quantization.ts";
 import { checkBlobs, modelLayerOf } from "./whole-model.ts";
 
 const LICENSES_MAX = 1_000;
@@ -20,41 +21,71 @@ const LICENSES_MAX = 1_000;
 type Json = Readonly<Record<string, unknown>>;
 
 /** The files and the config that a model begins with. */
-interface Base {
+export interface Draft {
   readonly layers: readonly Layer[];
   readonly config: Json;
-  readonly quantization: string;
+  /** The one of its files that holds the weights. */
+  readonly model: GgufPart;
+  /** What they are to be turned into first. */
+  readonly quantization?: Quantization;
+  /** What they have been turned into, unless that was here before. */
+  readonly newBlob?: BlobDigest;
+  readonly lines: readonly Progress[];
 }
 
-/**
- * Makes a model's manifest as Ollama's server does (server/create.go): the layers of `from`, or the files; then what the
- * request says for itself. Template, system and messages replace, licenses add up, parameters merge. Every blob that the
- * manifest names is in the store then; the manifest itself is not. `onBlob` learns of each that was not there before.
- */
-export async function makeModel(
+interface Writing extends Waiting {
+  /** Learns of each blob that was not there before. */
+  readonly onBlob: (digest: BlobDigest) => void;
+}
+
+type Base = Pick<Draft, "layers" | "config" | "model">;
+
+/** The layers of `from`, or the files: what can be known to be wrong with them and with the request is told here. */
+export async function draftModel(
   store: ModelStore,
   parent: Manifest | undefined,
   request: CreateRequest,
-  o: Waiting & { readonly onBlob: (digest: BlobDigest) => void },
-): Promise<{ readonly manifest: Uint8Array; readonly lines: readonly Progress[] }> {
+  o: Waiting,
+): Promise<Draft> {
   checkRequest(request);
   const lines: Progress[] = [];
   const base = parent
     ? await baseOf(store, parent, request, o)
     : await baseOfFiles(store, request, lines, o);
-  checkQuantization(request.quantize, base.quantization);
+  const quantization = quantizationOf(request.quantize, base.model.facts.quantization);
   const adapters: Layer[] = [];
   for (const file of Object.entries(request.adapters)) {
     const { layer } = await readPart(store, file, o);
     if (layer.kind !== "adapter") throw invalid("supplied file is no adapter");
     adapters.push(layer);
   }
+  return {
+    ...base,
+    layers: [...base.layers, ...adapters],
+    ...(quantization !== undefined && { quantization }),
+    lines,
+  };
+}
+
+/**
+ * Makes a model's manifest as Ollama's server does (server/create.go): the layers of its draft; then what the request says for
+ * itself. Template, system and messages replace, licenses add up, parameters merge. Every blob that the manifest names is in
+ * the store then; the manifest itself is not.
+ */
+export async function makeModel(
+  store: ModelStore,
+  parent: Manifest | undefined,
+  draft: Draft,
+  request: CreateRequest,
+  o: Writing,
+): Promise<{ readonly manifest: Uint8Array; readonly lines: readonly Progress[] }> {
+  const lines = [...draft.lines];
   const writer = new LayerWriter(store, lines, o);
-  for (const layer of [...base.layers, ...adapters]) writer.keep(layer);
+  for (const layer of draft.layers) writer.keep(layer, layer.digest === draft.newBlob);
   for (const [kind, text] of await textsOf(store, parent, request, o))
     await writer.write(kind, text);
   const diffIds = writer.layers.map(({ digest }) => formatDigest(digest));
-  const config = await writer.put(configOf(base.config, request, diffIds));
+  const config = await writer.put(configOf(draft.config, request, diffIds));
   return { manifest: formatManifest({ config, layers: writer.layers }), lines };
 }
 
@@ -88,8 +119,8 @@ async function baseOf(
   const config: unknown = JSON.parse(
     await readTextBlob(store.layout, { kind: "config", digest: parent.config.digest }, o),
   );
-  const modelPath = blobPath(store.layout, modelLayerOf(parent).digest);
-  const facts = ggufFacts(await readGguf(modelPath, { verbose: false }, o));
+  const layer = modelLayerOf(parent);
+  const gguf = await readGguf(blobPath(store.layout, layer.digest), { verbose: false }, o);
   return {
     layers: parent.layers
       .filter(({ kind }) => !replaced.has(kind))
@@ -97,7 +128,7 @@ async function baseOf(
         layer.kind === "model" && from ? { ...layer, from: formatShortName(from) } : layer,
       ),
     config: isJson(config) ? config : {},
-    quantization: facts.quantization,
+    model: { layer, facts: ggufFacts(gguf) },
   };
 }
 
@@ -119,7 +150,7 @@ async function baseOfFiles(
   return {
     layers: parts.map(({ layer }) => layer),
     config: modelConfigOf(model.facts),
-    quantization: model.facts.quantization,
+    model,
   };
 }
 
@@ -176,17 +207,18 @@ class LayerWriter {
   readonly layers: Layer[] = [];
   readonly #store: ModelStore;
   readonly #lines: Progress[];
-  readonly #o: Parameters<typeof makeModel>[3];
+  readonly #o: Writing;
 
-  constructor(store: ModelStore, lines: Progress[], o: Parameters<typeof makeModel>[3]) {
+  constructor(store: ModelStore, lines: Progress[], o: Writing) {
     this.#store = store;
     this.#lines = lines;
     this.#o = o;
   }
 
-  keep(layer: Layer): void {
+  keep(layer: Layer, isNew: boolean): void {
     this.layers.push(layer);
-    this.#lines.push({ status: `using existing layer ${formatDigest(layer.digest)}` });
+    const verb = isNew ? "creating new" : "using existing";
+    this.#lines.push({ status: `${verb} layer ${formatDigest(layer.digest)}` });
   }
 
   async write(kind: string, text: string): Promise<void> {
@@ -195,9 +227,7 @@ class LayerWriter {
       throw invalid(`the ${kind} is too large: at most ${LAYER_BYTES_MAX} bytes are accepted`);
     }
     const { digest, sizeBytes, isNew } = await this.put(bytes);
-    this.layers.push({ kind, digest, sizeBytes });
-    const verb = isNew ? "creating new" : "using existing";
-    this.#lines.push({ status: `${verb} layer ${formatDigest(digest)}` });
+    this.keep({ kind, digest, sizeBytes }, isNew);
   }
 
   /** In the store, unless it is there already. */

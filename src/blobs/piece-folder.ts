@@ -1,10 +1,10 @@
-import { rm, statfs } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import type { Clock } from "../core/clock.ts";
 import { type BlobDigest, formatDigest } from "../core/digest.ts";
 import type { BlobId, BlobPieces, PieceStore } from "../core/pieces.ts";
 import type { Waiting } from "../core/ports.ts";
+import { expectSpace } from "./disk-space.ts";
 import { BlobError, writeFailure } from "./errors.ts";
-import { humanBytes } from "./human-number.ts";
 import { type Layout, pieceFiles } from "./layout.ts";
 import { PieceFile } from "./piece-file.ts";
 import { type OpenPieces, openFiles, removeFiles } from "./piece-files.ts";
@@ -56,7 +56,10 @@ export class PieceFolder implements PieceStore {
       opened = await openFiles(files, blob);
       const onClosed = (): unknown => this.#files.delete(blob.digest);
       const file = new PieceFile(blob, this.#layout, opened, onClosed);
-      await expectSpace(this.#layout, blob.sizeBytes - file.doneBytes);
+      const missingBytes = blob.sizeBytes - file.doneBytes;
+      if (missingBytes > 0) {
+        await expectSpace(this.#layout.blobsDir, missingBytes + SPARE_BYTES, "The blob");
+      }
       return file;
     } catch (error) {
       await opened?.data.close();
@@ -72,17 +75,5 @@ function busy(digest: BlobDigest): BlobError {
   return new BlobError(
     "BLOB_BUSY",
     `blob "${formatDigest(digest)}" is being written already: wait until that is done`,
-  );
-}
-
-async function expectSpace({ blobsDir }: Layout, missingBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(blobsDir);
-  const freeBytes = bavail * bsize;
-  const neededBytes = missingBytes + SPARE_BYTES;
-  if (missingBytes === 0 || freeBytes >= neededBytes) return;
-  throw new BlobError(
-    "DISK_FULL",
-    `The blob needs ${humanBytes(neededBytes)}, and ${blobsDir} has ${humanBytes(freeBytes)} free: free some space there, or set OLLAMA_MODELS to a folder on a larger disk.`,
-    { details: { neededBytes, freeBytes } },
   );
 }

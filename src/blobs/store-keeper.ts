@@ -8,16 +8,34 @@ import {
   type ModelKeeper,
   type Progress,
 } from "../core/management.ts";
-import { blobsOf, parseManifest } from "../core/manifest.ts";
+import { blobsOf, type Manifest, parseManifest } from "../core/manifest.ts";
 import { formatShortName, type ModelName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
+import type { Quantizer } from "../core/quantization.ts";
 import { systemCode } from "./errors.ts";
 import { manifestPath } from "./layout.ts";
-import { makeModel } from "./make-model.ts";
+import { type Draft, draftModel, makeModel } from "./make-model.ts";
 import { existingCasing, readManifestBytes } from "./manifests.ts";
 import type { ModelStore } from "./model-store.ts";
 import { removeManifest, removeOrphans } from "./orphans.ts";
+import { quantizeDraft } from "./quantize-draft.ts";
 import { checkBlobs } from "./whole-model.ts";
+
+export interface StoreKeeperDeps {
+  readonly quantizer: Quantizer;
+  readonly log: Logger;
+}
+
+/** What a new model is made of. */
+interface Begun {
+  readonly parent: Manifest | undefined;
+  readonly draft: Draft;
+}
+
+interface Made {
+  readonly lines: readonly Progress[];
+  readonly digest: ManifestDigest;
+}
 
 /**
  * Copies, removes and makes models in a store. What removes blobs and what counts on them to stay take turns; a manifest is
@@ -25,14 +43,14 @@ import { checkBlobs } from "./whole-model.ts";
  */
 export class StoreKeeper implements ModelKeeper, ManifestShelf {
   readonly #store: ModelStore;
-  readonly #log: Logger;
+  readonly #deps: StoreKeeperDeps;
   /** How many hold each blob that may have no name yet. */
   readonly #reserved = new Map<BlobDigest, number>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(store: ModelStore, deps: { readonly log: Logger }) {
+  constructor(store: ModelStore, deps: StoreKeeperDeps) {
     this.#store = store;
-    this.#log = deps.log;
+    this.#deps = deps;
   }
 
   async has(name: ModelName, o: Waiting): Promise<boolean> {
@@ -60,7 +78,9 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
   }
 
   async *create(request: CreateRequest, o: Waiting): AsyncIterable<Progress> {
-    const { lines, digest } = await this.#exclusively(() => this.#make(request, o));
+    const { lines, digest } = request.quantize
+      ? yield* this.#quantized(request, o)
+      : await this.#exclusively(async () => this.#make(await this.#begin(request, o), request, o));
     yield* lines;
     yield { status: "success", digest };
   }
@@ -107,27 +127,53 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
     };
   }
 
-  /** The large files are here already: what is left to do takes milliseconds, so its lines are told together. */
-  async #make(
-    request: CreateRequest,
-    o: Waiting,
-  ): Promise<{ readonly lines: readonly Progress[]; readonly digest: ManifestDigest }> {
-    const { name, from } = request;
-    const parent = from && (await this.#bytesOf(from, o));
-    if (from && !parent) {
+  /** Takes hours for a large model: others have their turns meanwhile, and what it is made from stays. */
+  async *#quantized(request: CreateRequest, o: Waiting): AsyncGenerator<Progress, Made> {
+    using held = new DisposableStack();
+    const begun = await this.#exclusively(async () => {
+      const { parent, draft } = await this.#begin(request, o);
+      held.use(this.reserve([...blobsOfParent(parent), ...draft.layers.map((l) => l.digest)]));
+      return { parent, draft };
+    });
+    const { parent, draft } = begun;
+    const written: BlobDigest[] = [];
+    const onBlob = (digest: BlobDigest, isNew: boolean): void => {
+      held.use(this.reserve([digest]));
+      if (isNew) written.push(digest);
+    };
+    try {
+      const { quantizer } = this.#deps;
+      const quantized = yield* quantizeDraft(this.#store, draft, { quantizer, onBlob }, o);
+      return await this.#exclusively(() => this.#make({ parent, draft: quantized }, request, o));
+    } finally {
+      held.dispose();
+      // Nobody may need what was made any more, nor what it was made from.
+      await this.removeUnneeded([...written, ...blobsOfParent(parent)]);
+    }
+  }
+
+  async #begin(request: CreateRequest, o: Waiting): Promise<Begun> {
+    const { from } = request;
+    const found = from && (await this.#bytesOf(from, o));
+    if (from && !found) {
       const message = `model '${formatShortName(from)}' not found, try pulling it first`;
       throw new ManagementError("MODEL_NOT_FOUND", message);
     }
+    const parent = found && parseManifest(found.bytes);
+    return { parent, draft: await draftModel(this.#store, parent, request, o) };
+  }
+
+  /** The large files are here already: what is left to do takes milliseconds, so its lines are told together. */
+  async #make({ parent, draft }: Begun, request: CreateRequest, o: Waiting): Promise<Made> {
+    const { name } = request;
     const before = await this.#bytesOf(name, o);
     const store = this.#store;
     const written: BlobDigest[] = [];
     try {
-      const { manifest, lines } = await makeModel(
-        store,
-        parent && parseManifest(parent.bytes),
-        request,
-        { ...o, onBlob: (digest) => written.push(digest) },
-      );
+      const { manifest, lines } = await makeModel(store, parent, draft, request, {
+        ...o,
+        onBlob: (digest) => written.push(digest),
+      });
       await store.put(name, manifest, o);
       if (before) await this.#dropBlobs(blobsIn(before.bytes));
       const digest = manifestDigestOf(manifest);
@@ -165,7 +211,7 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
       const gone = digests().filter((digest) => !this.#reserved.has(digest));
       return await removeOrphans(this.#store.layout, gone, { signal });
     } catch (error) {
-      this.#log.warn({ problem: messageOf(error) }, "unused blobs stay");
+      this.#deps.log.warn({ problem: messageOf(error) }, "unused blobs stay");
       return 0;
     }
   }
@@ -179,4 +225,8 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
 
 function blobsIn(manifest: Uint8Array): () => readonly BlobDigest[] {
   return () => blobsOf(parseManifest(manifest)).map(({ digest }) => digest);
+}
+
+function blobsOfParent(parent: Manifest | undefined): readonly BlobDigest[] {
+  return parent ? blobsOf(parent).map(({ digest }) => digest) : [];
 }

@@ -2,6 +2,7 @@ import type { ModelStore } from "../blobs/model-store.ts";
 import { StoreKeeper } from "../blobs/store-keeper.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { LlamaEngine } from "../engine/llama-engine.ts";
+import { ChildQuantizer } from "../engine/quantize/child-quantizer.ts";
 import { ClusterDrains } from "../management/cluster-drains.ts";
 import { ClusterModels } from "../management/cluster-models.ts";
 import { ClusterTransfers } from "../management/cluster-transfers.ts";
@@ -30,7 +31,7 @@ export async function openManagement(
 ) {
   const { options, identity, models, engine, report, mesh } = parts;
   const { view, replicas, streams } = mesh;
-  const keeper = new StoreKeeper(models, deps);
+  const keeper = new StoreKeeper(models, { ...deps, quantizer: new ChildQuantizer(deps) });
   const distribution = openDistribution(models, keeper, identity, deps);
   const drain = await Drain.open(options.OLLAMA_DATA_DIR, {
     ...{ ...deps, report, onChange: () => mesh.touch() },
