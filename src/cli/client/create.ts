@@ -15,15 +15,17 @@ import { followStatus } from "./follow-status.ts";
 const STOP_MS = 2_000;
 
 export const createCommand: Command = {
-  usage: "MODEL [--file MODELFILE] [--json]",
+  usage: "MODEL [--file MODELFILE] [--quantize TYPE] [--json]",
   help: [
     "Makes a model of a Modelfile, on the node at OLLAMA_HOST. Its FROM and ADAPTER lines name models, or GGUF files here.",
     "",
-    "  --file MODELFILE   where it lies (./Modelfile)",
-    "  --json             the node's own lines, in place of bars",
+    "  -f, --file MODELFILE   where it lies (./Modelfile)",
+    "  -q, --quantize TYPE    turns the weights, of F32, F16 or BF16, into Q8_0, Q4_K_M, Q4_K_S, F16 or F32",
+    "  --json                 the node's own lines, in place of bars",
   ].join("\n"),
   options: {
     file: { type: "string", short: "f" },
+    quantize: { type: "string", short: "q" },
     json: { type: "boolean" },
   },
   positionals: ["MODEL"],
@@ -41,6 +43,7 @@ export const createCommand: Command = {
     const body = {
       ...{ model, ...rest },
       ...(named !== undefined && { from: named }),
+      ...(options["quantize"] !== undefined && { quantize: options["quantize"] }),
       ...(Object.keys(sources.files).length > 0 && { files: sources.files }),
       ...(Object.keys(lora.files).length > 0 && { adapters: lora.files }),
       ...(licenses.length > 0 && { license: licenses }),
