@@ -69,8 +69,15 @@ t.test("the commands that call a node, on one that does not hold the model", asy
   t.match(await call(["create", "other", "-f", modelfile, "--json"]), {
     ...{ ...ok, stdout: /\{"status":"success"\}\n$/ },
   });
+  t.match(await call(["create", "small", "-q", "q8_0", "-f", modelfile]), {
+    ...{ ...ok, stderr: /^quantizing F16 model to Q8_0\nverifying conversion\n/ },
+  });
+  t.match(await call(["show", "small"]), { ...ok, stdout: / {4}quantization +Q8_0\n/ });
+  t.match(await call(["create", "x", "--quantize", "q9", "-f", modelfile]), {
+    ...{ code: 1, stderr: /^ollamamax: unsupported quantization type Q9 / },
+  });
   t.match(await call(["cp", "other", "third"]), { ...ok, stdout: "copied 'other' to 'third'\n" });
-  for (const model of ["pirate", "other", "third"]) {
+  for (const model of ["pirate", "other", "third", "small"]) {
     t.match(await call(["rm", model]), { ...ok, stdout: `deleted '${model}'\n` });
   }
   t.match(await call(["rm", "third"]), { code: 1, stderr: /third.* not found/ });

@@ -144,6 +144,33 @@ t.test("models are made, copied and deleted through a node that has none", async
     t.same(readdirSync(path.join(cluster.dataDir("c"), "models/manifests")), []);
   });
 
+  await t.test(
+    "a quantized model is made where its source is, and answers as that does",
+    async (t) => {
+      for (const quantize of ["Q8_0", "Q4_K_M"]) {
+        const made = await call(`${c.apiUrl}/api/create`, {
+          ...{ model: "small", from: "tiny-chat", quantize },
+        });
+        t.equal(made.status, 200, made.text);
+        const [first] = ndjson(made.text);
+        t.match(first, { status: `quantizing F16 model to ${quantize}`, total: 1_996_320 });
+        t.match(made.text, /verifying conversion.*creating new layer.*success"\}\n$/s);
+        t.same(await namesAt(`${c.apiUrl}/api/tags?local=true`), []);
+        const shown = JSON.parse((await call(`${c.apiUrl}/api/show`, { model: "small" })).text);
+        t.equal(shown.details.quantization_level, quantize);
+        const chat = await call(`${c.apiUrl}/api/chat`, {
+          ...{ model: "small", messages: [{ role: "user", content: QUESTION }], stream: false },
+          options: { temperature: 0 },
+        });
+        const { content } = JSON.parse(chat.text).message;
+        // Four bits are few for a million weights.
+        if (quantize === "Q8_0") t.equal(content, ANSWER);
+        else t.match(content, /\w/);
+      }
+      t.equal(await remove(`${c.apiUrl}/api/delete`, "small"), 200);
+    },
+  );
+
   await t.test("delete is done everywhere, and what others need stays", async (t) => {
     t.equal(await remove(`${c.apiUrl}/api/delete`, "second:V1"), 200);
     t.notOk((await namesAt(`${c.apiUrl}/api/tags`)).includes("Second:v1"));
