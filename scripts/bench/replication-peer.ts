@@ -121,5 +121,5 @@ process.on("message", (request: PeerRequest) => {
     (error: unknown) => process.send?.({ error: String(error) }),
   );
 });
-process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+process.on("disconnect", () => process.exit());
 process.send?.({ result: { id: identity.nodeId, addresses: mesh.multiaddrs() } });

@@ -80,11 +80,14 @@ export class BlobPeer {
     });
   }
 
-  /** `onHead` is told which pieces will come, and what the peer has now. */
+  /** `onHead` is told which pieces will come, and what the peer has now; `take` gives memory for each. */
   async *pieces(
     { digest, sizeBytes }: BlobId,
     ask: Ask,
-    o: Waiting & { readonly onHead: (pieces: readonly number[], have: Have) => void },
+    o: Waiting & {
+      readonly onHead: (pieces: readonly number[], have: Have) => void;
+      readonly take?: (sizeBytes: number) => Uint8Array;
+    },
   ): AsyncIterable<Piece> {
     await using stream = await this.#send(
       { call: "pieces", blob: digest, sizeBytes, ...mutable(ask) },
@@ -100,7 +103,8 @@ export class BlobPeer {
     o.onHead(pieces, checked(head.have, pieceCount(sizeBytes)));
     for (const piece of pieces) {
       const { start, end } = pieceRange({ sizeBytes }, piece);
-      yield { piece, bytes: await this.#bytes(stream, end - start, o) };
+      const bytes = o.take?.(end - start) ?? Buffer.allocUnsafe(end - start);
+      yield { piece, bytes: await this.#fill(stream, bytes, o) };
     }
     await this.#expectEnd(stream, o);
   }
@@ -140,14 +144,16 @@ export class BlobPeer {
     throw lied("no end of its work");
   }
 
+  #bytes(stream: PeerStream, sizeBytes: number, o: Waiting): Promise<Uint8Array> {
+    return this.#fill(stream, Buffer.allocUnsafe(sizeBytes), o);
+  }
+
   /** Usually in parts of a megabyte. */
-  async #bytes(stream: PeerStream, sizeBytes: number, o: Waiting): Promise<Uint8Array> {
-    const bytes = Buffer.allocUnsafe(sizeBytes);
-    for (let filled = 0; filled < sizeBytes; ) {
+  async #fill(stream: PeerStream, bytes: Uint8Array, o: Waiting): Promise<Uint8Array> {
+    for (let filled = 0; filled < bytes.length; ) {
       const message = await this.#receive(stream, o);
       if (message === null || message.length === 0) throw lied("too few bytes");
-      if (message.length > sizeBytes - filled) throw lied("too many bytes");
-      if (message.length === sizeBytes) return message;
+      if (message.length > bytes.length - filled) throw lied("too many bytes");
       bytes.set(message, filled);
       filled += message.length;
     }

@@ -14,6 +14,7 @@ import { BlobCopy, type BlobCopyStores, type Offence } from "./blob-copy.ts";
 import { BlobPeer } from "./blob-peer.ts";
 import { ReplicationError } from "./errors.ts";
 import type { Pace } from "./pace.ts";
+import { PieceHasher } from "./piece-hasher.ts";
 import type { PieceHashes } from "./piece-hashes.ts";
 import { Source } from "./source.ts";
 import { Transfer } from "./transfer.ts";
@@ -137,12 +138,13 @@ export class ModelCopier {
     const parsed: Manifest = parseManifest(bytes);
     transfer.manifest = { bytes, parsed };
     const needed = blobsOf(parsed);
+    await using hasher = PieceHasher.open();
     using _reserved = shelf.reserve(needed.map(({ digest }) => digest));
     // Small ones first: they are there at once, and whoever goes on from this node needs them all.
     for (const blob of needed.toSorted((a, b) => a.sizeBytes - b.sizeBytes)) {
       const copy = new BlobCopy(blob, this.#options, {
         ...this.#deps,
-        ...{ blobs, hashes, log },
+        ...{ blobs, hashes, hasher, log },
         sources: () => this.#sources(request, transfer),
         onOpen: (pieces) => transfer.arriving(pieces),
         onPiece: (_source, sizeBytes) => {

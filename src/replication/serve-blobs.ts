@@ -23,8 +23,8 @@ export interface ServeBlobsDeps {
   readonly log: Logger;
 }
 
-/** Each may hold two parts of a megabyte. */
-const SERVED_MAX = 32;
+/** Each holds a piece, or a part of one. */
+const SERVED_MAX = 16;
 /** While hashes are made: well within any caller's patience. */
 const AT_WORK_INTERVAL_MS = 5_000;
 const AT_WORK = new Uint8Array(0);

@@ -7,7 +7,8 @@ import type { Random } from "../core/random.ts";
 import type { Ask, Piece } from "./blob-peer.ts";
 import { ReplicationError } from "./errors.ts";
 import type { Pace } from "./pace.ts";
-import { hashOf, pieceHash } from "./piece-hashes.ts";
+import type { PieceHasher } from "./piece-hasher.ts";
+import { hashOf } from "./piece-hashes.ts";
 import { PieceSchedule } from "./piece-schedule.ts";
 import type { Source } from "./source.ts";
 import { PIECES_PER_REQUEST_MAX } from "./wire.ts";
@@ -16,6 +17,7 @@ export interface SwarmDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly pace: Pace;
+  readonly hasher: PieceHasher;
   /** Whoever can be asked now; others may come and go. */
   readonly sources: () => readonly Source[];
   readonly onPiece: (source: Source, bytes: number) => void;
@@ -31,7 +33,7 @@ export interface SwarmOptions {
 /** Each source always has a next request waiting while it answers one. */
 const REQUESTS_PER_SOURCE_MAX = 2;
 /** Each holds two pieces: one that comes, one that is checked and written. */
-const REQUESTS_MAX = 8;
+const REQUESTS_MAX = 6;
 /** So that nobody runs ahead with what others could go on from. */
 const RELAYED_PER_REQUEST_MAX = 4;
 const RELAYED_PIECES_MIN = 8;
@@ -191,7 +193,8 @@ export class Swarm {
         this.#wake();
       };
       let sinceMs = this.#nowMs;
-      for await (const piece of source.peer.pieces(this.#blob, ask, { ...o, onHead })) {
+      const take = (sizeBytes: number): Uint8Array => this.#deps.hasher.take(sizeBytes);
+      for await (const piece of source.peer.pieces(this.#blob, ask, { ...o, onHead, take })) {
         const tookMs = this.#nowMs - sinceMs;
         await before;
         before = this.#keep(source, piece, tookMs, o);
@@ -207,8 +210,16 @@ export class Swarm {
     }
   }
 
-  async #keep(source: Source, { piece, bytes }: Piece, tookMs: number, o: Waiting): Promise<void> {
-    const hash = await pieceHash(bytes);
+  async #keep(source: Source, piece: Piece, tookMs: number, o: Waiting): Promise<void> {
+    try {
+      await this.#checkAndWrite(source, piece, tookMs, o);
+    } finally {
+      this.#deps.hasher.give(piece.bytes);
+    }
+  }
+
+  async #checkAndWrite(source: Source, { piece, bytes }: Piece, tookMs: number, o: Waiting) {
+    const hash = await this.#deps.hasher.hash(bytes);
     if (Buffer.compare(hash, hashOf(this.#hashes, piece)) !== 0) {
       this.accused.add(source.node);
       this.#forget(source.node);
