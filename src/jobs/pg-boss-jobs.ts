@@ -23,7 +23,7 @@ export interface PgBossJobsDeps {
 }
 
 /** As 0005_jobs.sql names it. */
-const SCHEMA = "jobs";
+export const SCHEMA = "jobs";
 /** Statements that are under way at the end may take this long; a job that is cut off is done again. */
 const STOP_MS = 5_000;
 const AGAIN = { firstMs: 1_000, maxMs: 30_000 };
@@ -167,18 +167,18 @@ export class PgBossJobs implements Jobs {
 }
 
 /** Of a worker's error pg-boss emits a copy, with its fields. */
-function codeOf(error: unknown): unknown {
+export function codeOf(error: unknown): unknown {
   if (error instanceof AppError) return error.code;
   if (error instanceof DOMException) return error.name === "AbortError" ? "ABORT_ERR" : "";
   return typeof error === "object" && error !== null && "code" in error ? error.code : "";
 }
 
-function problemOf(error: unknown): string {
+export function problemOf(error: unknown): string {
   const hasMessage = typeof error === "object" && error !== null && "message" in error;
   return hasMessage ? String(error.message) : messageOf(error);
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+export function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     signal.addEventListener("abort", () => resolve(), { once: true });

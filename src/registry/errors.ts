@@ -12,6 +12,7 @@ export type RegistryErrorCode =
   | "DB_CONFLICT"
   | "DB_FULL"
   | "DB_TOO_OLD"
+  | "NOT_LEADING"
   | "SCHEMA_NEWER"
   | "SCHEMA_EDITED"
   | "SCHEMA_BEHIND"

@@ -1,6 +1,7 @@
 import type postgres from "postgres";
 import type { JobStore } from "../core/jobs.ts";
 import type { Waiting } from "../core/ports.ts";
+import type { Sql, Transaction } from "./connect.ts";
 import type { Database } from "./pool.ts";
 
 /** Of a value without one the server takes what the statement needs (Postgres's pseudo-type `unknown`). */
@@ -26,20 +27,22 @@ export class JobStatements implements JobStore {
     values: readonly unknown[],
     o: Waiting,
   ): Promise<{ readonly rows: Row[] }> {
-    const rows = await this.#database.run(
-      "jobs",
-      async (sql) => {
-        if (values.length === 0) return rowsOf(await sql.unsafe<Row[]>(withoutTransaction(text)));
-        const typed = values.map((value) => {
-          const written = asText(value);
-          return written === null ? null : sql.typed(written, UNKNOWN);
-        });
-        return rowsOf(await sql.unsafe<Row[]>(text, typed));
-      },
-      o,
-    );
+    const rows = await this.#database.run("jobs", (sql) => executeWith(sql, text, values), o);
     return { rows };
   }
+}
+
+export async function executeWith(
+  sql: Sql | Transaction,
+  text: string,
+  values: readonly unknown[],
+): Promise<Row[]> {
+  if (values.length === 0) return rowsOf(await sql.unsafe<Row[]>(withoutTransaction(text)));
+  const typed = values.map((value) => {
+    const written = asText(value);
+    return written === null ? null : sql.typed(written, UNKNOWN);
+  });
+  return rowsOf(await sql.unsafe<Row[]>(text, typed));
 }
 
 /** Several statements in one message are one transaction anyhow, which a failure does not leave open on its connection. */
