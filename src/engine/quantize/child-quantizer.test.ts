@@ -8,6 +8,9 @@ import { silentLog } from "../../core/log.ts";
 import type { QuantizeJob } from "../../core/quantization.ts";
 import { ChildQuantizer } from "./child-quantizer.ts";
 
+// The processes under test give way to all others.
+t.setTimeout(120_000);
+
 const { signal } = new AbortController();
 const VALUES = 984_192;
 

@@ -31,12 +31,16 @@ function tell(message: FromQuantizer): void {
   process.send?.(message);
 }
 
-/** Answers are worth more than this. Threads get the priority of the one that starts them: the worker's come later. */
+/**
+ * To answers, without standing still: where they want all cores, a tenth is left for this. Threads get the priority of the one
+ * that starts them, and the worker's come later.
+ */
 function yieldToOthers(): void {
-  setPriority(constants.priority.PRIORITY_LOW);
+  const { PRIORITY_BELOW_NORMAL } = constants.priority;
+  setPriority(PRIORITY_BELOW_NORMAL);
   try {
     // Linux compares priorities within a session only, where it groups processes by it (sched(7), "The autogroup feature").
-    writeFileSync("/proc/self/autogroup", String(constants.priority.PRIORITY_LOW), { flag: "r+" });
+    writeFileSync("/proc/self/autogroup", String(PRIORITY_BELOW_NORMAL), { flag: "r+" });
   } catch {
     // Elsewhere there is no such file.
   }
