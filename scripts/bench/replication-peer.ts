@@ -34,7 +34,7 @@ export interface PeerStats {
   readonly cpuMs: number;
 }
 
-const SAMPLE_INTERVAL_MS = 20;
+const SAMPLE_INTERVAL_MS = 100;
 // One that all these processes share.
 const CLUSTER_KEY_BYTES = 32;
 const [dir = "", ...bootstrapPeers] = process.argv.slice(2);
@@ -63,9 +63,7 @@ const common = {
   pace,
   clock: systemClock,
   metrics,
-  log: process.env["BENCH_DEBUG"]
-    ? { ...silentLog, debug: console.error, warn: console.error }
-    : silentLog,
+  log: silentLog,
 };
 const { streams } = mesh;
 const copier = new ModelCopier(COPIER_OPTIONS, {

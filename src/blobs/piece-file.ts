@@ -32,6 +32,8 @@ export class PieceFile implements BlobPieces {
   /** Pieces from the start without a gap: what can be hashed. */
   #prefix = 0;
   #hash: PrefixHash | undefined;
+  /** One write at a time: the system lets only one into a file, and threads that wait for it burn a processor. */
+  #writing: Promise<void> = Promise.resolve();
   #unmarked: number[] = [];
   #marking: Promise<void> | undefined;
   #failure: unknown;
@@ -69,7 +71,7 @@ export class PieceFile implements BlobPieces {
       if (this.#states[piece] !== "absent") throw new Error(`piece ${piece} is written twice`);
       this.#states[piece] = "writing";
       try {
-        await writeAll(this.#data, bytes, start);
+        await this.#writeInTurn(bytes, start);
       } catch (error) {
         this.#states[piece] = "absent";
         throw writeFailure(error, this.#layout.dir);
@@ -145,6 +147,12 @@ export class PieceFile implements BlobPieces {
     } finally {
       this.#working.delete(working);
     }
+  }
+
+  #writeInTurn(bytes: Uint8Array, start: number): Promise<void> {
+    const written = this.#writing.then(() => writeAll(this.#data, bytes, start));
+    this.#writing = written.catch(() => {}); // Its caller gets the error.
+    return written;
   }
 
   #rangeOf(piece: number): { readonly start: number; readonly end: number } {
