@@ -136,7 +136,10 @@ export class RegistrySync implements AsyncDisposable {
 function sameReplicas(a: readonly OwnReplica[], b: readonly OwnReplica[]): boolean {
   const keys = (replicas: readonly OwnReplica[]): string =>
     replicas
-      .map(({ record, state }) => `${record.name} ${record.manifest} ${state}`)
+      .map(
+        ({ record, state, placed = false, verdict }) =>
+          `${record.name} ${record.manifest} ${state} ${placed} ${verdict?.atMs} ${verdict?.isSound}`,
+      )
       .sort()
       .join("\n");
   return keys(a) === keys(b);

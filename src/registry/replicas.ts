@@ -5,6 +5,10 @@ import { upsertModel } from "./models.ts";
 export interface OwnReplica {
   readonly record: ModelRecord;
   readonly state: "syncing" | "ready" | "failed";
+  /** By the cluster: nobody imported, pulled or made it there. */
+  readonly placed?: boolean;
+  /** What reading it again has shown; unset: it was not read again yet. */
+  readonly verdict?: { readonly isSound: boolean; readonly atMs: number };
 }
 
 const PATH_LENGTH_MAX = 500;
@@ -27,11 +31,11 @@ export async function writeOwnReplicas(
     const kept: string[] = [];
     // In the order of names, so that two nodes that write the same models never wait for each other in a circle.
     const ordered = replicas.toSorted((a, b) => (a.record.name < b.record.name ? -1 : 1));
-    for (const { record, state } of ordered) {
-      const modelId = await upsertModel(tx, record);
+    for (const replica of ordered) {
+      const modelId = await upsertModel(tx, replica.record);
       if (modelId === undefined) continue;
       kept.push(modelId);
-      await upsertReplica(tx, { modelId, nodeRowId: node.rowId, record, state });
+      await upsertReplica(tx, { ...replica, modelId, nodeRowId: node.rowId });
     }
     await tx`
       update model_replicas set status = 'deleted'
@@ -43,20 +47,23 @@ export async function writeOwnReplicas(
 
 async function upsertReplica(
   tx: Transaction,
-  row: {
-    readonly modelId: string;
-    readonly nodeRowId: string;
-    readonly record: ModelRecord;
-    readonly state: OwnReplica["state"];
-  },
+  row: OwnReplica & { readonly modelId: string; readonly nodeRowId: string },
 ): Promise<void> {
   const { name, manifest, sizeBytes } = row.record;
+  const { placed = false, verdict } = row;
+  const verified = verdict ? new Date(verdict.atMs) : null;
+  const score = verdict?.isSound === false || row.state === "failed" ? 0 : 1;
   await tx`
-    insert into model_replicas (model_id, node_id, replica_path, replica_hash, replica_size, status)
-    values (${row.modelId}, ${row.nodeRowId}, ${name.slice(0, PATH_LENGTH_MAX)}, ${manifest}, ${sizeBytes}, ${row.state})
+    insert into model_replicas
+      (model_id, node_id, replica_path, replica_hash, replica_size, status, placed, health_score, last_verified)
+    values (${row.modelId}, ${row.nodeRowId}, ${name.slice(0, PATH_LENGTH_MAX)}, ${manifest}, ${sizeBytes}, ${row.state},
+      ${placed}, ${score}, ${verified})
     on conflict (model_id, node_id) do update set
       replica_path = excluded.replica_path, replica_hash = excluded.replica_hash,
-      replica_size = excluded.replica_size, status = excluded.status
-    where (model_replicas.replica_hash, model_replicas.replica_size, model_replicas.status)
-      is distinct from (excluded.replica_hash, excluded.replica_size, excluded.status)`;
+      replica_size = excluded.replica_size, status = excluded.status, placed = excluded.placed,
+      health_score = excluded.health_score, last_verified = excluded.last_verified
+    where (model_replicas.replica_hash, model_replicas.replica_size, model_replicas.status, model_replicas.placed,
+        model_replicas.health_score, model_replicas.last_verified)
+      is distinct from (excluded.replica_hash, excluded.replica_size, excluded.status, excluded.placed,
+        excluded.health_score, excluded.last_verified)`;
 }

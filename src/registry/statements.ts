@@ -22,6 +22,7 @@ export type StatementName =
   | "node_jobs_list"
   | "node_jobs_resume"
   | "placement_rows"
+  | "wanted_write"
   | "requests_clean"
   | "audit_clean"
   | "nodes_silent"
