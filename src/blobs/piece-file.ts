@@ -83,11 +83,22 @@ export class PieceFile implements BlobPieces {
     });
   }
 
-  read(piece: number, { signal }: Waiting): Promise<Uint8Array> {
+  read(
+    piece: number,
+    {
+      signal,
+      part,
+    }: Waiting & { readonly part?: { readonly start: number; readonly end: number } },
+  ): Promise<Uint8Array> {
     return this.#work(signal, async () => {
       const { start, end } = this.#rangeOf(piece);
       if (!this.has(piece)) throw new BlobError("RANGE_INVALID", `piece ${piece} is not here`);
-      return await readAll(this.#data, start, end - start);
+      const from = part?.start ?? 0;
+      const to = part?.end ?? end - start;
+      if (!(from >= 0 && from <= to && to <= end - start)) {
+        throw new BlobError("RANGE_INVALID", `bytes ${from} to ${to} of piece ${piece}`);
+      }
+      return await readAll(this.#data, start + from, to - from);
     });
   }
 

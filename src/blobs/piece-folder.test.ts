@@ -57,6 +57,17 @@ t.test("pieces come in any order, can be read at once, and become the blob", asy
   await put(blob, 2);
   t.same([blob.has(0), blob.has(2), blob.doneBytes], [false, true, 1_000]);
   t.same(await blob.read(2, o), pieceOf(BYTES, 2));
+  const part = { start: 10, end: 1_000 };
+  t.same(await blob.read(2, { ...o, part }), pieceOf(BYTES, 2).subarray(10));
+  for (const [start, end] of [
+    [-1, 5],
+    [5, 4],
+    [0, 1_001],
+    [Number.NaN, 5],
+  ] as const) {
+    const reading = blob.read(2, { ...o, part: { start, end } });
+    await t.rejects(reading, { code: "RANGE_INVALID" }, `${start} to ${end}`);
+  }
   await t.rejects(blob.read(0, o), { code: "RANGE_INVALID" });
   await t.rejects(blob.commit(o), /missing/);
   await Promise.all([put(blob, 1), put(blob, 0)]);

@@ -40,15 +40,18 @@ export class Holding {
   }
 
   async *read(piece: number, o: Waiting): AsyncIterable<Uint8Array> {
-    const arriving = this.#blobs.piecesOf(this.blob.digest);
-    const bytes = arriving && (await bytesOf(arriving.read(piece, o), o));
-    // It may have become whole since.
-    if (!bytes) {
-      yield* this.#blobs.read(this.blob.digest, pieceRange(this.blob, piece), o);
-      return;
-    }
-    for (let start = 0; start < bytes.length; start += PART_BYTES) {
-      yield bytes.subarray(start, start + PART_BYTES);
+    const { start, end } = pieceRange(this.blob, piece);
+    for (let done = 0; done < end - start; ) {
+      const part = { start: done, end: Math.min(done + PART_BYTES, end - start) };
+      const arriving = this.#blobs.piecesOf(this.blob.digest);
+      const bytes = arriving && (await bytesOf(arriving.read(piece, { ...o, part }), o));
+      if (!bytes) {
+        // It may have become whole since.
+        yield* this.#blobs.read(this.blob.digest, { start: start + done, end }, o);
+        return;
+      }
+      yield bytes;
+      done = part.end;
     }
   }
 

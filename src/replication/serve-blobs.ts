@@ -23,7 +23,7 @@ export interface ServeBlobsDeps {
   readonly log: Logger;
 }
 
-/** Each holds a piece, or a part of one. */
+/** Each holds two parts of a piece. */
 const SERVED_MAX = 16;
 /** While hashes are made: well within any caller's patience. */
 const AT_WORK_INTERVAL_MS = 5_000;
