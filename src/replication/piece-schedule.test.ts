@@ -143,12 +143,12 @@ t.test("what a source has given to others comes from them, or later", (t) => {
   t.match(other, { again: false }, "another one may still give it");
   if (other) made.release(other);
   made.setSource(C, bits("x.."));
-  const later = made.take(A, { ...chance, nowMs: 3_200 });
+  const later = made.take(A, { ...chance, nowMs: 10_200 });
   t.match(later, { count: 1, again: true });
   t.same(later?.offered.toSorted(), [1, 2], "but what C has");
-  if (later) made.granted(A, later, [1], 3_300);
-  t.equal(made.take(A, { ...chance, nowMs: 3_400 }), undefined, "one now and then");
-  t.same(made.take(A, { ...chance, nowMs: 3_900 })?.offered, [2]);
+  if (later) made.granted(A, later, [1], 10_300);
+  t.equal(made.take(A, { ...chance, nowMs: 11_200 }), undefined, "one now and then");
+  t.same(made.take(A, { ...chance, nowMs: 11_300 })?.offered, [2]);
   t.end();
 });
 

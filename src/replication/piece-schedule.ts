@@ -21,8 +21,8 @@ import { type Have, OFFER_MAX } from "./wire.ts";
  *
  * A fast source is free sooner and so gets more: no shares are worked out.
  */
-const RELAY_PATIENCE_MS = 3_000;
-const AGAIN_INTERVAL_MS = 500;
+const RELAY_PATIENCE_MS = 10_000;
+const AGAIN_INTERVAL_MS = 1_000;
 const ASKED_MAX = 2;
 
 export interface Chance {

@@ -42,6 +42,8 @@ const REQUEST_MS = 250;
 /** What a node that still downloads has changes all the time; many of them are asked less often. */
 const LOOK_INTERVAL_MS = { min: 150, perSource: 15 } as const;
 const REPEAT_AFTER_MS = 2_000;
+/** Relays that share a processor with many others are slow, and a second copy of the origin would make them slower. */
+const REPEAT_RELAYED_AFTER_MS = 10_000;
 /** Relays are slow when one that has all is so much faster than all of them. */
 const DIRECT_RATIO = 4;
 const RELAYS_LEARNED_AFTER_MS = 5_000;
@@ -158,7 +160,10 @@ export class Swarm {
           nowMs: this.#nowMs,
           count: countFor(source, relays ? RELAYED_PER_REQUEST_MAX : PIECES_PER_REQUEST_MAX),
           relays,
-          repeatAfterMs: Math.max(REPEAT_AFTER_MS, 2 * (source.pieceMs ?? 0)),
+          repeatAfterMs: Math.max(
+            relays ? REPEAT_RELAYED_AFTER_MS : REPEAT_AFTER_MS,
+            2 * (source.pieceMs ?? 0),
+          ),
         });
         if (ask) this.#start(source, () => this.#fetch(source, ask, o));
       }
