@@ -5,11 +5,11 @@ import { ManagementError, type Progress } from "../core/management.ts";
 import type { Waiting } from "../core/ports.ts";
 import type { QuantizeJob, Quantizer } from "../core/quantization.ts";
 import { expectSpace, freeBytesOf } from "./disk-space.ts";
-import { BlobError, GgufError } from "./errors.ts";
+import { BlobError, GgufError, writeFailure } from "./errors.ts";
 import { ForeignBlob } from "./foreign-blob.ts";
 import { readGguf } from "./gguf.ts";
 import { type GgufFacts, ggufFacts } from "./gguf-facts.ts";
-import { blobPath } from "./layout.ts";
+import { blobPath, type Layout } from "./layout.ts";
 import type { Draft } from "./make-model.ts";
 import type { ModelStore } from "./model-store.ts";
 import { quantizedBytesMax } from "./quantization.ts";
@@ -36,10 +36,6 @@ export async function* quantizeDraft(
 ): AsyncGenerator<Progress, Draft> {
   const { quantization, model, layers, config } = draft;
   if (!quantization) return draft;
-  const { blobsDir } = store.layout;
-  const { sizeBytes: sourceBytes } = model.layer;
-  const neededBytes = quantizedBytesMax({ ...model, sizeBytes: sourceBytes }, quantization);
-  await expectSpace(blobsDir, neededBytes, "The quantized model");
   await using blob = await ForeignBlob.open(store.layout);
   const job = {
     inputPath: blobPath(store.layout, model.layer.digest),
@@ -47,34 +43,37 @@ export async function* quantizeDraft(
     quantization,
   };
   try {
-    yield* quantized(draft, job, deps.quantizer, o);
+    yield* quantized(store, draft, job, deps.quantizer, o);
+    const facts = await factsOf(job, o);
+    const { digest, sizeBytes } = yield* verified(blob.path, o);
+    const isNew = (await store.stat(digest))?.sizeBytes !== sizeBytes;
+    deps.onBlob(digest, isNew);
+    if (isNew) await blob.place(digest);
+    const layer = { kind: model.layer.kind, digest, sizeBytes };
+    return {
+      layers: layers.map((old) => (old.kind === layer.kind ? layer : old)),
+      config: { ...config, file_type: facts.quantization },
+      model: { layer, facts },
+      ...(isNew && { newBlob: digest }),
+      lines: [],
+    };
   } catch (error) {
-    throw await failureOf(error, blobsDir);
+    throw await failureOf(error, store.layout);
   }
-  const facts = await factsOf(job, o);
-  const { digest, sizeBytes } = yield* verified(blob.path, o);
-  const isNew = (await store.stat(digest))?.sizeBytes !== sizeBytes;
-  deps.onBlob(digest, isNew);
-  if (isNew) await blob.place(digest);
-  const layer = { kind: model.layer.kind, digest, sizeBytes };
-  return {
-    layers: layers.map((old) => (old.kind === layer.kind ? layer : old)),
-    config: { ...config, file_type: facts.quantization },
-    model: { layer, facts },
-    ...(isNew && { newBlob: digest }),
-    lines: [],
-  };
 }
 
 /** Nothing is told before it has begun: what fails until then still has a status of its own. */
 async function* quantized(
+  { layout }: ModelStore,
   { model, lines }: Draft,
   job: QuantizeJob,
   quantizer: Quantizer,
   o: Waiting,
 ): AsyncGenerator<Progress, void> {
   const status = `quantizing ${model.facts.quantization} model to ${job.quantization}`;
-  const total = model.layer.sizeBytes;
+  const { sizeBytes: total } = model.layer;
+  const neededBytes = quantizedBytesMax({ ...model, sizeBytes: total }, job.quantization);
+  await expectSpace(layout.blobsDir, neededBytes, "The quantized model");
   let begun = false;
   for await (const values of quantizer.quantize(job, o)) {
     if (!begun) yield* lines;
@@ -122,12 +121,12 @@ async function factsOf({ outputPath, quantization }: QuantizeJob, o: Waiting): P
 }
 
 /** llama.cpp says only that it could not write. */
-async function failureOf(error: unknown, blobsDir: string): Promise<unknown> {
+async function failureOf(error: unknown, { dir, blobsDir }: Layout): Promise<unknown> {
   const failed = error instanceof ManagementError && error.code === "QUANTIZATION_FAILED";
-  if (!failed || (await freeBytesOf(blobsDir)) >= FULL_BYTES) return error;
+  if (!failed || (await freeBytesOf(blobsDir)) >= FULL_BYTES) return writeFailure(error, dir);
   return new BlobError(
     "DISK_FULL",
-    `No space is left in ${blobsDir}: free some space there, or set OLLAMA_MODELS to a folder on a larger disk.`,
+    `No space is left in ${dir}: free some space there, or set OLLAMA_MODELS to a folder on a larger disk.`,
     { cause: error },
   );
 }

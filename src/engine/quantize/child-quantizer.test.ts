@@ -4,6 +4,7 @@ import t, { type Test } from "tap";
 import { DEMO_MODEL_PATH } from "../../../test/fixtures/demo-model.ts";
 import { recordingLog } from "../../../test/fixtures/recording-log.ts";
 import { tempFolder } from "../../../test/fixtures/temp-folder.ts";
+import { systemClock } from "../../core/clock.ts";
 import { silentLog } from "../../core/log.ts";
 import type { QuantizeJob } from "../../core/quantization.ts";
 import { ChildQuantizer } from "./child-quantizer.ts";
@@ -39,7 +40,7 @@ function killingLog() {
 }
 
 t.test("every type that clients may ask for", async (t) => {
-  const quantizer = new ChildQuantizer({ log: silentLog });
+  const quantizer = new ChildQuantizer({ clock: systemClock, log: silentLog });
   for (const [quantization, sizeBytes] of [
     ["F32", 3_962_464],
     ["BF16", 1_996_384],
@@ -62,7 +63,7 @@ t.test("every type that clients may ask for", async (t) => {
 
 t.test("one at a time: who waits knows at once, and may leave", async (t) => {
   const log = recordingLog();
-  const quantizer = new ChildQuantizer({ log });
+  const quantizer = new ChildQuantizer({ clock: systemClock, log });
   const jobs = [1, 2, 3].map(() => jobIn(t));
   const leaving = new AbortController();
   const [first, second, third] = jobs.map((job, index) =>
@@ -89,7 +90,9 @@ t.test("one at a time: who waits knows at once, and may leave", async (t) => {
 
 t.test("a process that is killed is a clear failure", async (t) => {
   const log = killingLog();
-  const quantizing = all(new ChildQuantizer({ log }).quantize(jobIn(t), { signal }));
+  const quantizing = all(
+    new ChildQuantizer({ clock: systemClock, log }).quantize(jobIn(t), { signal }),
+  );
   await t.rejects(quantizing, {
     code: "QUANTIZATION_FAILED",
     message: /^the quantizer has unexpectedly stopped/,
@@ -100,7 +103,7 @@ t.test("a process that is killed is a clear failure", async (t) => {
 
 t.test("who aborts or leaves waits for the process's end", async (t) => {
   const log = recordingLog();
-  const quantizer = new ChildQuantizer({ log });
+  const quantizer = new ChildQuantizer({ clock: systemClock, log });
   const aborting = new AbortController();
   const numbers = quantizer.quantize(jobIn(t), { signal: aborting.signal });
   await t.rejects(
@@ -118,7 +121,7 @@ t.test("who aborts or leaves waits for the process's end", async (t) => {
 });
 
 t.test("files that llama.cpp refuses", async (t) => {
-  const quantizer = new ChildQuantizer({ log: silentLog });
+  const quantizer = new ChildQuantizer({ clock: systemClock, log: silentLog });
   const dir = tempFolder(t);
   const inputPath = path.join(dir, "in.gguf");
   const whole = readFileSync(DEMO_MODEL_PATH);
