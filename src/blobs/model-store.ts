@@ -215,6 +215,12 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
       .map(({ manifest }) => manifest.digest);
   }
 
+  /** Each once; none of a model that is not here. */
+  blobsOfModel(model: ManifestDigest): readonly BlobDigest[] {
+    const found = this.#models.find(({ manifest }) => manifest.digest === model);
+    return found ? blobsOf(found.manifest).map(({ digest }) => digest) : [];
+  }
+
   /** Models that cannot be served because a blob of theirs is damaged. */
   damagedModels(): readonly { readonly model: ManifestDigest; readonly name: ModelName }[] {
     return this.#models

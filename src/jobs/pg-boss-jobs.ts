@@ -3,11 +3,10 @@ import type { Clock } from "../core/clock.ts";
 import { AppError, messageOf } from "../core/errors.ts";
 import type { JobStore, Jobs, Queue } from "../core/jobs.ts";
 import type { Logger } from "../core/log.ts";
-import type { Metrics } from "../core/metrics.ts";
 import type { Waiting } from "../core/ports.ts";
 import type { Random } from "../core/random.ts";
 import { retry } from "../core/retry.ts";
-import { JobMetrics } from "./job-metrics.ts";
+import type { JobMetrics } from "./job-metrics.ts";
 
 export interface PgBossJobsOptions {
   /** How often each queue is asked for a job, and the schedules for what is due. */
@@ -19,7 +18,8 @@ export interface PgBossJobsDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  readonly metrics: Metrics;
+  /** One for all that do jobs. */
+  readonly metrics: JobMetrics;
 }
 
 /** As 0005_jobs.sql names it. */
@@ -46,7 +46,7 @@ export class PgBossJobs implements Jobs {
   constructor(options: PgBossJobsOptions, deps: PgBossJobsDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.#metrics = new JobMetrics(deps.metrics);
+    this.#metrics = deps.metrics;
   }
 
   async serve(queues: readonly Queue[], { signal }: Waiting): Promise<void> {

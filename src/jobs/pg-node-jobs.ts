@@ -3,12 +3,11 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Fence, KnownJob, NodeJob, NodeJobStore, NodeJobs, Refusal } from "../core/jobs.ts";
 import type { Logger } from "../core/log.ts";
-import type { Metrics } from "../core/metrics.ts";
 import { type NodeId, parseNodeId } from "../core/node-id.ts";
 import type { Waiting } from "../core/ports.ts";
 import type { Random } from "../core/random.ts";
 import { retry } from "../core/retry.ts";
-import { JobMetrics } from "./job-metrics.ts";
+import type { JobMetrics } from "./job-metrics.ts";
 import { parseNodeJob } from "./node-job.ts";
 import { codeOf, problemOf, SCHEMA } from "./pg-boss-jobs.ts";
 
@@ -17,7 +16,8 @@ export interface PgNodeJobsDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  readonly metrics: Metrics;
+  /** One for all that do jobs. */
+  readonly metrics: JobMetrics;
 }
 
 export interface PgNodeJobsOptions {
@@ -62,7 +62,7 @@ export class PgNodeJobs implements NodeJobs, AsyncDisposable {
   constructor(options: PgNodeJobsOptions, deps: PgNodeJobsDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.#metrics = new JobMetrics(deps.metrics);
+    this.#metrics = deps.metrics;
   }
 
   async send(

@@ -94,6 +94,7 @@ function cluster(
   models: Readonly<Record<string, readonly string[]>>,
   away: readonly string[] = [],
   older: readonly string[] = [],
+  recorded: readonly NodeId[] = [],
 ) {
   const peers = new MemoryPeers();
   const log = recordingLog();
@@ -128,7 +129,8 @@ function cluster(
   const keeperOf = (id: string): Names => keepers.get(id) ?? new Names([]);
   const management = new ClusterModels({
     ...{ keeper: keeperOf(self.id), distribution: keeperOf(self.id) },
-    ...{ replicas: index, clock: systemClock },
+    ...{ replicas: index, clock: systemClock, log },
+    later: { remove: async (_name, present) => recorded.filter((node) => !present.has(node)) },
     view: { self: () => self, nodes: () => nodes },
     streams: peers.node(self.id),
   });
@@ -164,6 +166,13 @@ t.test("delete: every holder; one that is away is told of", async (t) => {
     message: "only nodes that are away have registry.ollama.ai/library/tiny:latest: node-c",
   });
   t.same(await management.remove(TINY, { ...o, local: true }), { found: false, missed: [] });
+});
+
+t.test("delete: whoever is away on record will do it later", async (t) => {
+  const gone = "z" as NodeId;
+  const { management } = cluster({ a: [], b: ["tiny"] }, [], [], [gone, "b" as NodeId]);
+  t.same(await management.remove(TINY, o), { found: true, missed: [gone] });
+  t.same(await management.remove(TINY, o), { found: true, missed: [gone] }, "b is there");
 });
 
 t.test("a holder that fails is named, and the others are done all the same", async (t) => {

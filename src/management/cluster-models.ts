@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { ManifestDigest } from "../core/digest.ts";
 import type { Distribution, RegistryRequest } from "../core/distribution.ts";
 import { messageOf } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
 import {
   type Changed,
   type CreateRequest,
@@ -23,7 +24,15 @@ import type { ClusterView, PeerStreams, ReplicaIndex, Waiting } from "../core/po
 import { ask } from "./ask.ts";
 import type { Request } from "./wire.ts";
 
+/** For nodes that are away: they find it when they return. Rejects when nothing can be kept for them now. */
+export interface LaterRemovals {
+  /** On every node on record as holding this, but those that are there; says which. */
+  remove(name: ModelName, present: ReadonlySet<NodeId>, o: Waiting): Promise<readonly NodeId[]>;
+}
+
 export interface ClusterModelsDeps {
+  readonly later: LaterRemovals;
+  readonly log: Logger;
   readonly keeper: ModelKeeper;
   readonly distribution: Distribution;
   readonly view: Pick<ClusterView, "self" | "nodes">;
@@ -167,11 +176,30 @@ export class ClusterModels implements Management {
       );
     }
     const found = outcomes.some((outcome) => outcome.found);
-    if (!found && missed.length > 0) throw away(name, missed);
+    const left = request.call === "remove" ? await this.#removeLater(name, o) : [];
+    if (!found && left.length === 0 && missed.length > 0) throw away(name, missed);
     if (found && request.call === "remove") {
       await this.#seen(o, () => reachable.every((node) => !this.#holders(name).has(node)));
     }
-    return { found, missed };
+    return { found: found || left.length > 0, missed: [...new Set([...missed, ...left])] };
+  }
+
+  /** The names of those that are away and will do it when they return. */
+  async #removeLater(name: ModelName, o: Waiting): Promise<readonly string[]> {
+    const { later, log, view } = this.#deps;
+    const present = view.nodes().filter(({ health }) => health === "alive" || health === "suspect");
+    try {
+      const nodes = await later.remove(name, new Set(present.map(({ id }) => id)), o);
+      return nodes.map((node) => this.#nameOf(node));
+    } catch (error) {
+      o.signal.throwIfAborted();
+      const problem = messageOf(error);
+      log.warn(
+        { model: formatFullName(name), problem },
+        "nodes that are away will not learn of it",
+      );
+      return [];
+    }
   }
 
   async #outcome(

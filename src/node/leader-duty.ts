@@ -1,6 +1,7 @@
 import type { TieredCache } from "../cache/tiered-cache.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { ClusterView } from "../core/ports.ts";
+import type { JobMetrics } from "../jobs/job-metrics.ts";
 import { type Check, Maintenance } from "../jobs/maintenance.ts";
 import { PgBossJobs } from "../jobs/pg-boss-jobs.ts";
 import { JobStatements } from "../registry/job-statements.ts";
@@ -20,10 +21,11 @@ export function leaderDuty(
     readonly view: ClusterView;
   },
   deps: NodeDeps & { readonly metrics: Metrics },
+  jobMetrics: JobMetrics,
 ): NonNullable<LeaderDeps["duty"]> {
   const { registry, cache, view } = parts;
   const store = new JobStatements(registry);
-  const jobs = new PgBossJobs(jobsOptions(), { ...deps, store });
+  const jobs = new PgBossJobs(jobsOptions(), { ...deps, store, metrics: jobMetrics });
   const maintenance = new Maintenance({
     ...deps,
     cleanups: cleanups(retentionOptions(config), { registry, view }),

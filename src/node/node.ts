@@ -1,7 +1,5 @@
-import { Api } from "../api/api.ts";
-import type { Readiness } from "../api/deps.ts";
+import type { Api } from "../api/api.ts";
 import { ModelStore } from "../blobs/model-store.ts";
-import type { Cache } from "../core/cache.ts";
 import { messageOf } from "../core/errors.ts";
 import { LlamaEngine } from "../engine/llama-engine.ts";
 import { parseClusterKey } from "../mesh/cluster-key.ts";
@@ -10,26 +8,21 @@ import { Mesh } from "../mesh/mesh.ts";
 import { MetricsServer } from "../observability/metrics-server.ts";
 import { Prometheus } from "../observability/prometheus.ts";
 import { History } from "../registry/history.ts";
-import { Leader } from "../registry/leader.ts";
 import type { Registry } from "../registry/registry.ts";
-import { RegistryCatalog } from "../registry/registry-catalog.ts";
-import { RegistrySync } from "../registry/registry-sync.ts";
-import type { OwnReplica } from "../registry/replicas.ts";
 import { Router } from "../router/router.ts";
 import { servePeers } from "../router/serve-peers.ts";
 import { announceModels } from "./announce-models.ts";
-import { cachedCatalog, modelsChanged } from "./cached-catalog.ts";
 import { hasKeptClusterKeys, resolveClusterKeys } from "./cluster-keys.ts";
 import { followClusterPolicy } from "./cluster-policy.ts";
-import { apiOptions, engineOptions, meshOptions, metricsOptions } from "./component-options.ts";
+import { engineOptions, meshOptions, metricsOptions } from "./component-options.ts";
 import type { Config } from "./config/config.ts";
 import { takeDataDir } from "./data-dir.ts";
 import type { NodeDeps } from "./deps.ts";
-import { followModelChanges, type ModelChanges } from "./follow-model-changes.ts";
-import { leaderDuty } from "./leader-duty.ts";
-import { cacheReadiness, openCache } from "./open-cache.ts";
-import { keysReadiness, openKeys } from "./open-keys.ts";
+import { openApi } from "./open-api.ts";
+import { openCache } from "./open-cache.ts";
 import { openManagement } from "./open-management.ts";
+import { openNodeJobs } from "./open-placement.ts";
+import { openRecords } from "./open-records.ts";
 import { openRegistry } from "./open-registry.ts";
 import { openUpkeep } from "./open-upkeep.ts";
 import { SelfReport } from "./self-report.ts";
@@ -86,12 +79,18 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   );
   const { view, replicas, streams } = mesh;
   stack.use(servePeers({ ...component("router"), streams, engine, models }));
+  const { jobs, jobMetrics } = openNodeJobs(registry, stack, component("jobs"));
   const managed = await openManagement(
-    { options, identity, models, engine, report, mesh },
+    { options, identity, models, engine, report, mesh, jobs, registry },
     stack,
     component("management"),
   );
-  await openUpkeep(options, { models, engine, ...managed }, stack, component("blobs"));
+  const scrub = await openUpkeep(
+    options,
+    { models, engine, ...managed },
+    stack,
+    component("blobs"),
+  );
   const router = stack.use(
     Router.open({
       ...component("router"),
@@ -99,22 +98,13 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
       recorder: history,
     }),
   );
-  const duty = leaderDuty(options, { registry, cache, view }, component("jobs"));
-  const records = { registry, cache, mesh, self: identity.nodeId, duty };
-  const sync = await keepRecords(records, stack, component("registry"));
-  const authority = await openKeys(options, registry, stack, component("auth"));
-  const api = stack.use(
-    await Api.open(apiOptions(options), {
-      ...component("api"),
-      ...{ ...managed, inference: router, view, replicas, engine, models, blobs: models },
-      catalog: cachedCatalog(new RegistryCatalog(registry), cache),
-      readiness: () => [
-        registryReadiness(registry),
-        cacheReadiness(cache),
-        ...keysReadiness(authority),
-      ],
-      ...{ database: registry, cache: cache.redis, authority, recorder: history },
-    }),
+  const records = { registry, cache, mesh, models, jobs, jobMetrics, scrub, ...managed };
+  const sync = await openRecords(options, records, stack, component("registry"));
+  const api = await openApi(
+    options,
+    { ...managed, registry, cache, inference: router, mesh, engine, models, history },
+    stack,
+    component,
   );
   stack.use(
     followClusterPolicy(registry, mesh, { ...component("mesh"), dataDir: options.OLLAMA_DATA_DIR }),
@@ -138,46 +128,6 @@ function addressOf(nodeId: string, api: Api, { url: metricsUrl }: MetricsServer)
   return { nodeId, apiUrl: api.url, webUrl: api.webUrl, metricsUrl };
 }
 
-/** What this node tells the registry of itself, and what the one that leads tells it of the others. */
-async function keepRecords(
-  parts: {
-    readonly registry: Registry;
-    readonly cache: Cache & { readonly redis: unknown };
-    readonly mesh: Mesh;
-    readonly self: string;
-    readonly duty: ReturnType<typeof leaderDuty>;
-  },
-  stack: AsyncDisposableStack,
-  deps: NodeDeps,
-): Promise<RegistrySync> {
-  const { registry, cache, mesh, self, duty } = parts;
-  const { view, replicas } = mesh;
-  const sync = stack.use(
-    await RegistrySync.open({
-      ...deps,
-      registry,
-      self: () => view.self(),
-      replicas: () => ownReplicas(replicas, self),
-      onModelsWritten: () => void modelsChanged(cache),
-    }),
-  );
-  // Without Redis nothing is kept for longer than a second anyway.
-  if (cache.redis) stack.use(followModelChanges(changesOf(registry), cache, deps));
-  stack.use(Leader.open({ ...deps, registry, view, duty }));
-  return sync;
-}
-
-function changesOf(registry: Registry): ModelChanges {
-  return { ready: () => registry.ready(), recent: (o) => registry.recentModelChanges(o) };
-}
-
-/** A node that has found its cluster serves it without the registry, so a balancer shall go on sending it requests. */
-function registryReadiness(registry: Registry): Readiness {
-  const { reachable } = registry;
-  const reason = { reason: "the database does not answer" };
-  return { name: "registry", ready: reachable, optional: true, ...(reachable ? {} : reason) };
-}
-
 async function clusterKeys(
   options: NodeOptions,
   registry: Registry,
@@ -196,13 +146,6 @@ function reportOptions(options: NodeOptions) {
     zone: options.OLLAMA_ZONE ?? "",
     modelsDir: options.OLLAMA_MODELS,
   };
-}
-
-function ownReplicas(replicas: Mesh["replicas"], self: string): OwnReplica[] {
-  return replicas
-    .replicas()
-    .filter(({ holder }) => holder.node === self)
-    .map(({ record, holder }) => ({ record, state: holder.state }));
 }
 
 /** The others are told first, so that they look elsewhere before this node refuses anything. */
