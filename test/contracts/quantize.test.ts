@@ -13,7 +13,7 @@ import { recordingLog } from "../fixtures/recording-log.ts";
 import { fill, NO_MOUNT, smallDisk } from "../fixtures/small-disk.ts";
 
 // The processes under test give way to all others.
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const { signal } = new AbortController();
 const SOURCE_BYTES = 1_996_320;

@@ -10,7 +10,7 @@ import type { QuantizeJob } from "../../core/quantization.ts";
 import { ChildQuantizer } from "./child-quantizer.ts";
 
 // The processes under test give way to all others.
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const { signal } = new AbortController();
 const VALUES = 984_192;
