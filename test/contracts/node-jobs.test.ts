@@ -1,8 +1,8 @@
 import t from "tap";
-import { NODE, nodeJob, openNodeJobs, serveNode } from "../../test/fixtures/node-jobs.ts";
-import { Door, onEachPostgres, openPool, until } from "../../test/fixtures/postgres.ts";
-import { testNodeId } from "../../test/fixtures/registry-rows.ts";
-import { acquire } from "../registry/leases.ts";
+import { acquire } from "../../src/registry/leases.ts";
+import { NODE, nodeJob, openNodeJobs, serveNode } from "../fixtures/node-jobs.ts";
+import { Door, onEachPostgres, openPool, until } from "../fixtures/postgres.ts";
+import { testNodeId } from "../fixtures/registry-rows.ts";
 
 const o = new AbortController();
 
