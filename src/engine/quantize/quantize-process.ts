@@ -3,12 +3,12 @@ import { once } from "node:events";
 import path from "node:path";
 import { messageOf } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import { ManagementError } from "../../core/management.ts";
 import type { Waiting } from "../../core/ports.ts";
 import { Changes } from "../changes.ts";
 import { childEnvironment } from "../child-environment.ts";
 import { type FromQuantizer, isFromQuantizer, type QuantizeTask } from "./protocol.ts";
 import { QuantizerOutput } from "./quantizer-output.ts";
+import { quantizingFailure } from "./quantizing-failure.ts";
 
 const MAIN = path.join(import.meta.dirname, "main.ts");
 
@@ -86,32 +86,11 @@ export class QuantizeProcess implements AsyncDisposable {
     this.#changes.notify();
   }
 
-  #expectDone(end: Readonly<Record<string, unknown>>): void {
-    const heard = this.#heard;
-    if (heard?.type === "done") return;
+  #expectDone(how: Readonly<Record<string, unknown>>): void {
     const { tail, reason } = this.#output;
-    this.#log.warn({ ...end, ...heard, stderr: tail }, "quantizing failed");
-    if (heard?.type === "unavailable") {
-      throw new ManagementError(
-        "NOT_POSSIBLE",
-        `this node cannot quantize: llama.cpp's library cannot be loaded on ${process.platform} ${process.arch} (its log says why); ` +
-          "create the model through a node that can, or from a file that is quantized already",
-      );
-    }
-    if (heard?.type === "failed") {
-      const why = reason === undefined ? "" : `: ${this.#withoutPaths(reason)}`;
-      throw new ManagementError("QUANTIZATION_FAILED", `the model cannot be quantized${why}`);
-    }
-    throw new ManagementError(
-      "QUANTIZATION_FAILED",
-      "the quantizer has unexpectedly stopped, this may be due to resource limitations, check the node's log for details",
-      { details: end },
-    );
-  }
-
-  /** Clients learn no names of files here. */
-  #withoutPaths(text: string): string {
-    const { inputPath, outputPath } = this.#task;
-    return text.replaceAll(inputPath, "the model").replaceAll(outputPath, "the new file");
+    const failure = quantizingFailure({ heard: this.#heard, reason, how }, this.#task);
+    if (!failure) return;
+    this.#log.warn({ ...how, ...this.#heard, stderr: tail }, "quantizing failed");
+    throw failure;
   }
 }
