@@ -1,6 +1,7 @@
 import t from "tap";
 import type { Capability } from "../core/model.ts";
-import { type CapabilitySource, capabilitiesOf, prefersChatTemplate } from "./capabilities.ts";
+import { prefersChatTemplate } from "../core/template-choice.ts";
+import { type CapabilitySource, capabilitiesOf } from "./capabilities.ts";
 
 const CHAT = { pooling: false, vision: false, audio: false };
 const JINJA_TOOLS = "{% if tools %}{{ tools | tojson }}{% endif %}<tool_call>";

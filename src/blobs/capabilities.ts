@@ -1,5 +1,9 @@
 import { CAPABILITIES, type Capability } from "../core/model.ts";
-import { canThink, outputFormatOf } from "../core/output-format.ts";
+import {
+  chatTemplateCapabilities,
+  goTemplateCapabilities,
+  prefersChatTemplate,
+} from "../core/template-choice.ts";
 import type { GgufFacts } from "./gguf-facts.ts";
 
 export interface CapabilitySource {
@@ -33,36 +37,7 @@ export function capabilitiesOf(source: CapabilitySource): Capability[] {
   return CAPABILITIES.filter((capability) => found.has(capability));
 }
 
-/** True when the file's Jinja template offers more (tools, thinking) than the Go TEMPLATE beside it: then it is used. */
-export function prefersChatTemplate(chatTemplate: string | undefined, goTemplate: string): boolean {
-  if (chatTemplate === undefined) return false;
-  return chatTemplateCapabilities(chatTemplate).length > goTemplateCapabilities(goTemplate).length;
-}
-
 const GPT_OSS_FAMILIES: ReadonlySet<string> = new Set(["gptoss", "gpt-oss"]);
-
-function chatTemplateCapabilities(template: string): Capability[] {
-  const found: Capability[] = [];
-  if (template.includes("tools") || template.includes("tool_call")) found.push("tools");
-  if (canThink(outputFormatOf(template))) found.push("thinking");
-  return found;
-}
-
-/** The actions between the braces, their strings and comments left out. */
-const ACTION = /\{\{(?!-?\s*\/\*)(.*?)\}\}/gs;
-const STRING = /"(?:[^"\\\n]|\\.)*"|`[^`]*`/g;
-
-function goTemplateCapabilities(template: string): Capability[] {
-  const actions = [...template.matchAll(ACTION)]
-    .map(([, action = ""]) => action.replace(STRING, '""'))
-    .join("\n");
-  const found: Capability[] = [];
-  if (/\.Tools\b/i.test(actions)) found.push("tools");
-  if (/\.Suffix\b/i.test(actions)) found.push("insert");
-  // Ollama takes the text around `.Thinking` in the loop over the messages for the tags.
-  if (/\.Messages\b/.test(actions) && /\.Thinking\b/.test(actions)) found.push("thinking");
-  return found;
-}
 
 const PLAIN_PARSERS: ReadonlySet<string> = new Set(["passthrough"]);
 const PARSERS_WITHOUT_THINKING: ReadonlySet<string> = new Set([

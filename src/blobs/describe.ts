@@ -1,5 +1,5 @@
 import type { ModelDescription } from "../core/model.ts";
-import { prefersChatTemplate } from "./capabilities.ts";
+import { prefersChatTemplate } from "../core/template-choice.ts";
 import { type Gguf, type GgufValue, SHORT_ARRAY_LENGTH_MAX } from "./gguf.ts";
 import { goLocalTime, goSyntax } from "./go-format.ts";
 import {

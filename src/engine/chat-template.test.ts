@@ -25,7 +25,7 @@ t.test("the model's layers come first", (t) => {
 });
 
 t.test("what a template is given", (t) => {
-  const model = (jinja: string) => ({ jinja, bosToken: "<s>", eosToken: "</s>" });
+  const model = (jinja: string) => ({ jinja, go: undefined, bosToken: "<s>", eosToken: "</s>" });
   const calls: Message = {
     role: "assistant",
     content: "",
@@ -47,21 +47,22 @@ t.test("what a template is given", (t) => {
     think: "high" as const,
   };
   for (const [jinja, expected] of rows) {
-    t.equal(renderConversation(model(jinja), [user, calls, answer], options), expected, jinja);
+    t.equal(renderConversation(model(jinja), [user, calls, answer], options, 0), expected, jinja);
   }
-  t.equal(renderConversation(model("{{ tools is defined }}"), [user], {}), "false");
-  t.equal(renderConversation(model("{{ enable_thinking is defined }}"), [user], {}), "false");
-  t.equal(renderConversation(model("{{ enable_thinking }}"), [user], { think: false }), "false");
+  t.equal(renderConversation(model("{{ tools is defined }}"), [user], {}, 0), "false");
+  t.equal(renderConversation(model("{{ enable_thinking is defined }}"), [user], {}, 0), "false");
+  t.equal(renderConversation(model("{{ enable_thinking }}"), [user], { think: false }, 0), "false");
   t.end();
 });
 
 t.test("a template that refuses the conversation is the client's mistake", (t) => {
   const model = {
     jinja: "{{ raise_exception('roles must alternate') }}",
+    go: undefined,
     bosToken: "",
     eosToken: "",
   };
-  t.throws(() => renderConversation(model, [user, user], {}), {
+  t.throws(() => renderConversation(model, [user, user], {}, 0), {
     code: "INVALID_REQUEST",
     message: /roles must alternate/,
   });
@@ -69,8 +70,8 @@ t.test("a template that refuses the conversation is the client's mistake", (t) =
 });
 
 t.test("without a template the words are the prompt", (t) => {
-  const model = { jinja: undefined, bosToken: "", eosToken: "" };
-  t.equal(renderConversation(model, [system, user, example], {}), "hi\nan example");
+  const model = { jinja: undefined, go: undefined, bosToken: "", eosToken: "" };
+  t.equal(renderConversation(model, [system, user, example], {}, 0), "hi\nan example");
   t.end();
 });
 
@@ -112,8 +113,8 @@ t.test("what templates do not agree about", (t) => {
     ["the tool's name with its answer", "{{ messages[2].name }}", "add"],
   ];
   for (const [what, jinja, expected] of rows) {
-    const model = { jinja, bosToken: "", eosToken: "" };
-    t.equal(renderConversation(model, [user, calls, answer], {}), expected, what);
+    const model = { jinja, go: undefined, bosToken: "", eosToken: "" };
+    t.equal(renderConversation(model, [user, calls, answer], {}, 0), expected, what);
   }
   t.end();
 });

@@ -1,6 +1,7 @@
 import { Template } from "@huggingface/jinja";
 import { InferenceError, messageOf } from "../core/errors.ts";
 import type { GenerateInput, Message } from "../core/inference.ts";
+import { renderGoConversation } from "./go-chat-template.ts";
 import { linkedCalls } from "./linked-calls.ts";
 import { type TemplateTraits, traitsOf } from "./template-traits.ts";
 
@@ -10,6 +11,8 @@ type Conversation = GenerateInput & { readonly kind: "messages" };
 export interface TemplateModel {
   /** The GGUF's `tokenizer.chat_template`. */
   readonly jinja: string | undefined;
+  /** The TEMPLATE layer, where it is to be used. */
+  readonly go: string | undefined;
   readonly bosToken: string;
   readonly eosToken: string;
 }
@@ -32,32 +35,43 @@ export function withLayers(
 }
 
 /**
- * Renders with the GGUF's Jinja template, the assistant's turn begun. A model without one gets Ollama's default template
- * `{{ .Prompt }}`: the users' words alone. Go templates (TEMPLATE layer, `template` of a request) are not interpreted.
+ * Renders with the request's Go template, else the model's TEMPLATE layer, else the GGUF's Jinja template; the assistant's turn is
+ * begun. A model without any gets Ollama's default template `{{ .Prompt }}`: the users' words alone.
  */
 export function renderConversation(
   model: TemplateModel,
   messages: readonly Message[],
-  options: Pick<Conversation, "tools" | "think">,
+  options: Pick<Conversation, "tools" | "think" | "template">,
+  nowMs: number,
 ): string {
-  if (!model.jinja) return plainPrompt(messages);
+  const go = options.template ?? model.go;
+  if (go === undefined && !model.jinja) return plainPrompt(messages);
   try {
-    const { template, traits } = parsed(model.jinja);
-    const linked = linkedCalls(messages, { renames: traits.nineCharIds });
-    return template.render({
-      messages: linked.map((message) => templateMessage(message, traits)),
-      ...(options.tools?.length && { tools: options.tools }),
-      add_generation_prompt: true,
-      bos_token: model.bosToken,
-      eos_token: model.eosToken,
-      ...thinking(options.think),
-    });
+    return go === undefined
+      ? renderJinja(model, messages, options)
+      : renderGoConversation(go, { ...options, messages }, nowMs);
   } catch (error) {
     throw new InferenceError(
       "INVALID_REQUEST",
       `the model's chat template cannot render this conversation: ${messageOf(error)}`,
     );
   }
+}
+
+function renderJinja(
+  { jinja = "", bosToken, eosToken }: TemplateModel,
+  messages: readonly Message[],
+  { tools, think }: Pick<Conversation, "tools" | "think">,
+): string {
+  const { template, traits } = parsed(jinja);
+  const linked = linkedCalls(messages, { renames: traits.nineCharIds });
+  return template.render({
+    messages: linked.map((message) => templateMessage(message, traits)),
+    ...(tools?.length && { tools }),
+    add_generation_prompt: true,
+    ...{ bos_token: bosToken, eos_token: eosToken },
+    ...thinking(think),
+  });
 }
 
 function plainPrompt(messages: readonly Message[]): string {

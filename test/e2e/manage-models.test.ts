@@ -110,6 +110,36 @@ t.test("models are made, copied and deleted through a node that has none", async
     t.match(generatedPrompt.text, /Because of the air\..*capital/s);
   });
 
+  await t.test("a TEMPLATE of its own, and one of a request", async (t) => {
+    const template = "{{ range .Messages }}[{{ .Role }}] {{ .Content }}\n{{ end }}[assistant]";
+    const made = await call(`${c.apiUrl}/api/create`, {
+      ...{ model: "templated", from: "tiny-chat", template, stream: false },
+    });
+    t.equal(made.status, 200, made.text);
+    const rendered = async (body: object): Promise<string> => {
+      const asked = { model: "templated", _debug_render_only: true, ...body };
+      const route = "prompt" in body ? "generate" : "chat";
+      const { text } = await call(`${c.apiUrl}/api/${route}`, asked);
+      return JSON.parse(text)._debug_info?.rendered_template ?? text;
+    };
+    const messages = [
+      { role: "system", content: "Be brief." },
+      { role: "user", content: QUESTION },
+    ];
+    const prompt = `[system] Be brief.\n[user] ${QUESTION}\n[assistant]`;
+    const jinja = await rendered({ model: "tiny-chat", messages });
+    t.not(jinja, prompt);
+    // The demo model's own template knows of no tools: it offers no more than this one.
+    t.equal(await rendered({ messages }), prompt);
+    t.equal(await rendered({ prompt: "Hi", template: "<{{ .Prompt }}>" }), "<Hi>");
+    const bad = await call(`${c.apiUrl}/api/generate`, {
+      ...{ model: "templated", prompt: "Hi", template: "{{ if }}" },
+    });
+    t.equal(bad.status, 500);
+    t.match(bad.text, /template: :1: missing value for if/);
+    t.equal(await remove(`${c.apiUrl}/api/delete`, "templated"), 200);
+  });
+
   await t.test("a model of a file that was sent as a blob, with a SYSTEM", async (t) => {
     const file = demoModelWith("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}");
     const digest = `sha256:${createHash("sha256").update(file).digest("hex")}`;

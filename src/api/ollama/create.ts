@@ -1,4 +1,6 @@
 import type { Context } from "hono";
+import { messageOf } from "../../core/errors.ts";
+import { GoTemplate } from "../../core/go-template/template.ts";
 import type { Message } from "../../core/inference.ts";
 import type { CreateRequest, Progress } from "../../core/management.ts";
 import type { RouteContext } from "../deps.ts";
@@ -11,7 +13,6 @@ import { IMAGES, OBJECT } from "./fields.ts";
 import { parseWantedName } from "./find-model.ts";
 import { parseOptions } from "./options.ts";
 import { progressReply } from "./progress.ts";
-import { templateProblem } from "./template-problem.ts";
 
 /** File name → digest. */
 const FILES: Shape = {
@@ -101,8 +102,7 @@ function requestOf(body: Body): CreateRequest {
   if (!from && files && Object.keys(files).length === 0) {
     throw new HttpError(400, "no files provided to convert");
   }
-  const problem = template === undefined ? undefined : templateProblem(template);
-  if (problem) throw new HttpError(400, `template error: ${problem}`);
+  checkTemplate(template ?? "");
   const quantize = body.quantize || body.quantization;
   return {
     name,
@@ -120,6 +120,14 @@ function requestOf(body: Body): CreateRequest {
     ...given("requires", body.requires),
     ...given("quantize", quantize),
   };
+}
+
+function checkTemplate(template: string): void {
+  try {
+    GoTemplate.parse(template);
+  } catch (error) {
+    throw new HttpError(400, `template error: ${messageOf(error)}`);
+  }
 }
 
 /** The empty text is as good as none. */

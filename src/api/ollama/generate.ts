@@ -1,4 +1,6 @@
 import type { Context } from "hono";
+import { messageOf } from "../../core/errors.ts";
+import { GoTemplate } from "../../core/go-template/template.ts";
 import type { GenerateInput, GenerateRequest, Message } from "../../core/inference.ts";
 import type { RouteContext } from "../deps.ts";
 import { HttpError } from "../http/http-error.ts";
@@ -91,6 +93,7 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
   if (body.suffix && !can(record, "insert")) {
     throw new HttpError(400, `${fullNameOf(model)} does not support insert`);
   }
+  if (body.template) checkTemplate(body.template);
   const options = parseOptions(body.options ?? {});
   const keepAlive = keepAliveMs === undefined ? {} : { keepAliveMs };
   if (prompt === "") {
@@ -120,6 +123,14 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
     last: ({ context: tokens }: End) => (tokens ? { context: tokens } : {}),
   };
   return runAnswer(c, request, form, context, wait);
+}
+
+function checkTemplate(template: string): void {
+  try {
+    GoTemplate.parse(template);
+  } catch (error) {
+    throw new HttpError(500, messageOf(error));
+  }
 }
 
 /** Without raw or suffix a prompt is a conversation of one turn, rendered by the model's own template. */

@@ -1,9 +1,11 @@
 import type { Token } from "node-llama-cpp";
+import { systemClock } from "../../core/clock.ts";
 import { InferenceError } from "../../core/errors.ts";
 import type { GenerateInput, Message } from "../../core/inference.ts";
-import { answerFormatOf, type OutputFormat } from "../../core/output-format.ts";
+import { answerFormatOf, type OutputFormat, outputFormatOf } from "../../core/output-format.ts";
 import { renderConversation, withLayers } from "../chat-template.ts";
 import { fitConversation } from "../fit-conversation.ts";
+import { renderGoInfill } from "../go-chat-template.ts";
 import { cutTokens } from "./context-window.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
@@ -47,7 +49,8 @@ export function promptFor(runner: RunnerModel, job: GenerateJob): Prompt {
     tokens: cutTokens(all, tokensMax, keep),
     promptTokens: Math.min(tokens.length, tokensMax),
     resumedTokens,
-    output: job.input.kind === "messages" ? answerFormatOf(runner.output, text) : undefined,
+    output:
+      job.input.kind === "messages" ? answerFormatOf(outputOf(runner, job.input), text) : undefined,
     keep,
   };
 }
@@ -64,6 +67,10 @@ function rawPrompt(
   if (input.suffix === undefined || input.suffix === "") {
     return { text: input.prompt, tokens: runner.tokenize(input.prompt) };
   }
+  const { prompt } = input;
+  const { go } = runner.template;
+  const rendered = go && renderGoInfill(go, { prompt, suffix: input.suffix }, systemClock.wallMs());
+  if (rendered !== undefined) return { text: rendered, tokens: runner.tokenize(rendered) };
   const { prefix, suffix, middle, prefixString, suffixString, middleString } =
     runner.model.tokens.infill;
   if (prefix === null || suffix === null || middle === null) {
@@ -81,21 +88,24 @@ function conversationPrompt(
   input: GenerateInput & { readonly kind: "messages" },
   options: { readonly tokensMax: number; readonly thinksFirst: boolean },
 ): Tokenized {
-  if (input.template !== undefined) {
-    throw new InferenceError("UNSUPPORTED", "a Go template in a request is not supported");
-  }
   if (input.messages.some((message) => message.images?.length)) {
     throw new InferenceError("UNSUPPORTED", "images are not supported by this engine");
   }
   const before = input.context ? textOf(runner, input.context) : "";
   const render = (messages: readonly Message[]): Tokenized => {
-    const rendered = before + renderConversation(runner.template, messages, input);
-    const text = options.thinksFirst ? beginThinking(runner.output, rendered) : rendered;
+    const rendered =
+      before + renderConversation(runner.template, messages, input, systemClock.wallMs());
+    const text = options.thinksFirst ? beginThinking(outputOf(runner, input), rendered) : rendered;
     return { text, tokens: runner.tokenize(text) };
   };
   const fits = (messages: readonly Message[]): boolean =>
     render(messages).tokens.length <= options.tokensMax;
   return render(fitConversation(withLayers(input, runner.spec), fits));
+}
+
+/** A template of the request's own tells how the answer is marked, too. */
+function outputOf(runner: RunnerModel, { template }: { readonly template?: string }): OutputFormat {
+  return template === undefined ? runner.output : outputFormatOf(template);
 }
 
 /** An answer in a format begins either with its thinking or with what the format asks for: this settles which. */

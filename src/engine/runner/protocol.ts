@@ -15,6 +15,8 @@ import type {
 export interface RunnerSpec {
   readonly modelPath: string;
   readonly adapterPaths: readonly string[];
+  /** The TEMPLATE layer. */
+  readonly template: string | undefined;
   readonly system: string | undefined;
   readonly messages: readonly Message[];
   readonly sequences: number;

@@ -9,6 +9,7 @@ import {
   type Token,
 } from "node-llama-cpp";
 import { type OutputFormat, outputFormatOf } from "../../core/output-format.ts";
+import { prefersChatTemplate } from "../../core/template-choice.ts";
 import type { TemplateModel } from "../chat-template.ts";
 import type { RunnerNeeds, RunnerSpec } from "./protocol.ts";
 import { threadsFor } from "./threads.ts";
@@ -87,12 +88,15 @@ export class RunnerModel {
       cores: llama.cpuMathCores,
       numThread: spec.numThread,
     });
+    const jinja = model.fileInfo.metadata.tokenizer.chat_template;
+    const isBetter = spec.template !== undefined && prefersChatTemplate(jinja, spec.template);
     this.template = {
-      jinja: model.fileInfo.metadata.tokenizer.chat_template,
+      jinja,
+      go: isBetter ? undefined : spec.template,
       bosToken: model.tokens.bosString ?? "",
       eosToken: model.tokens.eosString ?? "",
     };
-    this.output = outputFormatOf(this.template.jinja ?? "");
+    this.output = outputFormatOf(this.template.go ?? jinja ?? "");
   }
 
   static async load(
