@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { AppError, messageOf } from "../core/errors.ts";
+import { AppError, isAborted, messageOf } from "../core/errors.ts";
 import { VERSION } from "../node/version.ts";
 import type { Command } from "./command.ts";
 
@@ -175,6 +175,8 @@ function parseCommandLine(name: string, command: Command, argv: string[]) {
 }
 
 function tell(error: unknown): number {
+  // Whoever pressed Ctrl-C knows.
+  if (isAborted(error)) return EXIT.failed;
   if (error instanceof AppError) {
     for (const line of error.message.split("\n")) console.error(`ollamamax: ${line}`);
     return USAGE_CODES.includes(error.code) ? EXIT.usage : EXIT.failed;

@@ -103,7 +103,11 @@ t.test("what create refuses, and then leaves nothing", async (t) => {
     [{ ...from, remote_host: "http://x" }, 501, /^remote models are not supported/],
     [{ ...from, draft_files: { a: tiny } }, 501, "DRAFT models are not supported"],
     [{ ...from, template: "{{ .Prompt" }, 400, "template error: template: :1: unclosed action"],
-    [{ ...from, template: "{{ if .System }}x" }, 400, "template error: template: :1: unexpected EOF"],
+    [
+      { ...from, template: "{{ if .System }}x" },
+      400,
+      "template error: template: :1: unexpected EOF",
+    ],
     [{ ...from, parameters: { num_ctx: "many" } }, 400, 'option "num_ctx" must be of type integer'],
     [`{"model":"x","from":"tiny","parameters":{"top_k":1e300}}`, 400, /^option "top_k" must be/],
     [`{"model":"x","from":"tiny","parameters":{"top_p":1e999}}`, 400, /^option "top_p" must be/],
