@@ -11,6 +11,7 @@ import { registryNodes, registryReplicas } from "./cluster/registry.ts";
 import { replicas } from "./cluster/replicas.ts";
 import { requests } from "./cluster/requests.ts";
 import { transfers } from "./cluster/transfers.ts";
+import { wanted } from "./cluster/wanted.ts";
 import type { RouteContext } from "./deps.ts";
 import { live, ready, stores } from "./health.ts";
 import { authorizer, type Need, type Refusal } from "./http/authorize.ts";
@@ -87,6 +88,7 @@ export const ROUTES: readonly Route[] = [
   ["DELETE", "/api/cluster/nodes/:id/drain", "cluster.manage", drain],
   ["GET", "/api/cluster/replicas", "cluster.read", (_c, context) => replicas(context)],
   ["GET", "/api/cluster/transfers", "cluster.read", transfers],
+  ["POST", "/api/cluster/wanted", "models.manage", wanted],
   ["GET", "/api/cluster/models", "cluster.read", models],
   ["GET", "/api/cluster/requests", "history.read", requests],
   ["GET", "/api/cluster/audit", "audit.read", audit],

@@ -7,6 +7,7 @@ import type { Recorder } from "../core/history.ts";
 import type { Logger } from "../core/log.ts";
 import type { Management } from "../core/management.ts";
 import type { Metrics } from "../core/metrics.ts";
+import type { ReplicaWishes } from "../core/placement.ts";
 import type {
   BlobStore,
   ClusterView,
@@ -59,6 +60,7 @@ export interface ApiDeps {
   readonly files: ClusterFiles;
   readonly drains: Drains;
   readonly transfers: Transfers;
+  readonly wishes: ReplicaWishes;
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly random: Random;

@@ -5,6 +5,7 @@ import type { TieredCache } from "../cache/tiered-cache.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Mesh } from "../mesh/mesh.ts";
 import type { History } from "../registry/history.ts";
+import { RegistryPlacement } from "../registry/placement.ts";
 import type { Registry } from "../registry/registry.ts";
 import { RegistryCatalog } from "../registry/registry-catalog.ts";
 import { cachedCatalog } from "./cached-catalog.ts";
@@ -45,6 +46,7 @@ export async function openApi(
         cacheReadiness(cache),
         ...keysReadiness(authority),
       ],
+      wishes: new RegistryPlacement(registry),
       ...{ database: registry, cache: cache.redis, authority, recorder: history },
     }),
   );

@@ -48,6 +48,7 @@ const TABLE: Readonly<Record<string, typeof ANYBODY | readonly Role[]>> = {
   "HEAD /v2/": ALL,
   "GET /v2/:rest{.+}": ALL,
   "HEAD /v2/:rest{.+}": ALL,
+  "POST /api/cluster/wanted": ["admin", "operator"],
   "POST /api/pull": ["admin", "operator"],
   "POST /api/push": ["admin", "operator"],
   "POST /api/create": ["admin", "operator"],

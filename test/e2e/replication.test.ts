@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
 import { TestCluster, until } from "../fixtures/cluster.ts";
+import { TestDaemon } from "../fixtures/daemon.ts";
 import { call } from "../fixtures/http.ts";
 
 t.setTimeout(180_000);
@@ -38,6 +39,13 @@ t.test("models spread by themselves, and what is deleted stays deleted", async (
     ...{ model: "tiny-chat", messages: [{ role: "user", content: "hi" }], stream: false },
   });
   t.equal(chat.headers["x-ollamamax-node"], b.nodeId, "served by its own copy");
+
+  const c = await cluster.start("c", TWO).ready();
+  await using command = new TestDaemon({ OLLAMA_HOST: c.apiUrl }, [
+    ...["replicas", "tiny-chat", "--want", "all"],
+  ]);
+  t.match(await command.ended, { code: 0 });
+  await until(`${c.apiUrl}/api/cluster/replicas`, readyOn("a", "b", "c"));
 
   await first.kill("SIGKILL");
   await until(`${b.apiUrl}/api/cluster/nodes`, ({ nodes }) =>

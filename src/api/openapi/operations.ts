@@ -1,5 +1,6 @@
 import { MESSAGES_SHAPE } from "../anthropic/messages-request.ts";
 import { DRAIN_SHAPE } from "../cluster/drain.ts";
+import { WANTED_SHAPE } from "../cluster/wanted.ts";
 import type { Shape } from "../json/decode.ts";
 import { CHAT_SHAPE } from "../ollama/chat.ts";
 import { COPY_SHAPE } from "../ollama/copy.ts";
@@ -138,6 +139,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "/api/cluster/transfers": {
     ...{ group: "Cluster", summary: "Models that are being copied now", query: LOCAL },
+  },
+  "/api/cluster/wanted": {
+    ...{ group: "Cluster", summary: "Sets how many nodes shall have a model" },
+    body: WANTED_SHAPE,
   },
   "/api/cluster/models": {
     ...{ group: "Cluster", summary: "The registry's models" },

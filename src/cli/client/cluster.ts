@@ -1,3 +1,4 @@
+import { AppError } from "../../core/errors.ts";
 import type { Command } from "../command.ts";
 import { formatTable } from "../table.ts";
 import { ApiClient, entriesOf, type Json } from "./api-client.ts";
@@ -32,18 +33,25 @@ function nodeRow(node: Json): string[] {
 }
 
 export const replicasCommand: Command = {
-  usage: "[MODEL] [--json]",
+  usage: "[MODEL] [--want COUNT] [--json]",
   help: [
     "Lists which node holds which model, as the node at OLLAMA_HOST knows it now.",
     "",
-    "  MODEL    only of models whose name begins with it",
-    "  --json   as the API says it",
+    "  MODEL          only of models whose name begins with it",
+    "  --want COUNT   sets how many nodes shall have MODEL: a number, all, or default",
+    "  --json         as the API says it",
   ].join("\n"),
-  options: { json: { type: "boolean" } },
+  options: { want: { type: "string" }, json: { type: "boolean" } },
   positionals: [],
   optionalPositionals: ["MODEL"],
   run: async ({ options, positionals: [prefix = ""] }) => {
-    const answer = await ApiClient.of(process.env).get("/api/cluster/replicas");
+    const client = ApiClient.of(process.env);
+    const { want } = options;
+    if (want !== undefined) {
+      const body = { model: prefix, replicas: wantedOf(`${want}`) };
+      await client.send("POST", "/api/cluster/wanted", body);
+    }
+    const answer = await client.get("/api/cluster/replicas");
     const replicas = entriesOf(answer["replicas"])
       .filter(({ model }) => `${model}`.toLowerCase().startsWith(prefix.toLowerCase()))
       .sort((a, b) => keyOf(a).localeCompare(keyOf(b)));
@@ -53,6 +61,13 @@ export const replicasCommand: Command = {
     return 0;
   },
 };
+
+function wantedOf(text: string): number | "all" | null {
+  if (text === "all") return text;
+  if (text === "default") return null;
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new AppError("USAGE", `--want takes a number, all or default, not ${JSON.stringify(text)}`);
+}
 
 const ID_CHARS = 12;
 
