@@ -138,10 +138,12 @@ t.test("one engine, many requests", async (t) => {
     await t.rejects(collect(tested, { input: { kind: "prompt", prompt: "a", suffix: "b" } }), {
       code: "INVALID_REQUEST",
     });
-    await t.rejects(
-      collect(tested, { input: { kind: "messages", messages, template: "{{ .Prompt }}" } }),
-      { code: "UNSUPPORTED" },
-    );
+    const input = { kind: "messages" as const, messages, template: "<{{ .Prompt }}>" };
+    const shown = await collect(tested, { input, renderOnly: true });
+    t.match(shown.events, [{ type: "rendered", prompt: `<${messages[0]?.content}>` }]);
+    await t.rejects(collect(tested, { input: { ...input, template: "{{ index .Prompt 999 }}" } }), {
+      code: "INVALID_REQUEST",
+    });
     const picture: Message = { role: "user", content: "what is this?", images: ["aGk="] };
     await t.rejects(collect(tested, { input: { kind: "messages", messages: [picture] } }), {
       code: "UNSUPPORTED",
