@@ -3,14 +3,17 @@ import { LocalFiles } from "../blobs/local-files.ts";
 import type { ModelStore } from "../blobs/model-store.ts";
 import type { StoreKeeper } from "../blobs/store-keeper.ts";
 import type { ManifestDigest } from "../core/digest.ts";
+import { messageOf } from "../core/errors.ts";
 import { parseManifest } from "../core/manifest.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { Waiting } from "../core/ports.ts";
 import type { LlamaEngine } from "../engine/llama-engine.ts";
 import type { Mesh } from "../mesh/mesh.ts";
+import { recordEvent } from "../registry/audit.ts";
+import type { Registry } from "../registry/registry.ts";
 import { PeerFiles } from "../replication/cluster-files.ts";
-import { COPIER_OPTIONS, ModelCopier } from "../replication/model-copier.ts";
+import { type BadPeer, COPIER_OPTIONS, ModelCopier } from "../replication/model-copier.ts";
 import { NodeCopies } from "../replication/node-copies.ts";
 import { Pace } from "../replication/pace.ts";
 import { PieceHashes } from "../replication/piece-hashes.ts";
@@ -29,11 +32,12 @@ export interface ReplicationParts {
   readonly keeper: StoreKeeper;
   readonly engine: LlamaEngine;
   readonly mesh: Mesh;
+  readonly registry: Registry;
 }
 
 /** What gives this node's models to peers, and takes theirs. */
 export function openReplication(
-  { options, models, keeper, engine, mesh }: ReplicationParts,
+  { options, models, keeper, engine, mesh, registry }: ReplicationParts,
   stack: AsyncDisposableStack,
   deps: NodeDeps & { readonly metrics: Metrics },
 ) {
@@ -57,8 +61,7 @@ export function openReplication(
   };
   const copier = new ModelCopier(COPIER_OPTIONS, {
     ...{ ...deps, streams, blobs: models, shelf, hashes, pace: pace() },
-    // The copier tells of it in its log and its metrics.
-    onBadPeer: () => {},
+    onBadPeer: (bad) => void recordBadPeer(registry, view.self().id, bad, deps),
   });
   const copies = new NodeCopies({ ...deps, copier, models, view, replicas });
   const local = new LocalFiles(models, keeper);
@@ -71,4 +74,19 @@ export function openReplication(
       .filter(({ node, state }) => state === "ready" && node !== view.self().id)
       .map(({ node }) => node);
   return { copier, copies, files: new PeerFiles({ ...deps, local, holders, streams }) };
+}
+
+/** The log and the metrics have it too, so nothing is kept for a database that is away. */
+async function recordBadPeer(
+  registry: Registry,
+  reporter: NodeId,
+  bad: BadPeer,
+  { log, stopping }: NodeDeps,
+): Promise<void> {
+  const event = { table: "model_replicas", operation: "BAD_PEER", details: { reporter, ...bad } };
+  try {
+    await registry.run("audit_write", (sql) => recordEvent(sql, event), { signal: stopping });
+  } catch (error) {
+    log.warn({ problem: messageOf(error) }, "a bad peer is not in the audit log");
+  }
 }

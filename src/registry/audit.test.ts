@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { onEachPostgres, openPool } from "../../test/fixtures/postgres.ts";
 import { testModel, testNodeId, testNodeView } from "../../test/fixtures/registry-rows.ts";
-import { actAs } from "./audit.ts";
+import { actAs, recordEvent } from "./audit.ts";
 import { denyNode, rotateClusterKey } from "./cluster-settings.ts";
 import { type Sql, transaction } from "./connect.ts";
 import { upsertModel } from "./models.ts";
@@ -336,14 +336,13 @@ onEachPostgres((t, server) => {
     await sql`insert into users (username, password_hash) values ('bob', 'h')`;
     t.equal((await logged(sql)).length, 1);
   });
-});
 
-function sorted(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(sorted);
-  return Object.fromEntries(
-    Object.entries(value)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, part]) => [key, sorted(part)]),
-  );
-}
+  t.test("what a node saw another one do", async (t) => {
+    await using pool = openPool(await server.database());
+    const details = { peer: PEER, problem: "wrong bytes" };
+    await recordEvent(pool.sql, { table: "model_replicas", operation: "BAD_PEER", details });
+    t.match(await logged(pool.sql), [
+      { table_name: "model_replicas", operation: "BAD_PEER", new_values: details, user_id: null },
+    ]);
+  });
+});

@@ -23,6 +23,7 @@ export type StatementName =
   | "node_jobs_resume"
   | "placement_rows"
   | "wanted_write"
+  | "audit_write"
   | "requests_clean"
   | "audit_clean"
   | "nodes_silent"
