@@ -1,6 +1,7 @@
 import { open, readFile, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { Clock } from "../core/clock.ts";
+import { startTimeOf } from "../core/process-start.ts";
 import { systemCode } from "./errors.ts";
 import type { PieceFiles } from "./layout.ts";
 
@@ -54,15 +55,5 @@ function isAlive(pid: number): boolean {
     return true;
   } catch (error) {
     return systemCode(error) !== "ESRCH";
-  }
-}
-
-/** Field 22 of /proc/PID/stat (proc(5)): with the number it names a process for good. "-" where there is no /proc. */
-async function startTimeOf(pid: number): Promise<string> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "-";
-  } catch {
-    return "-";
   }
 }

@@ -9,6 +9,7 @@ export interface RecordedReplica {
   readonly model: ManifestDigest;
   readonly sizeBytes: number;
   readonly state: "syncing" | "ready" | "failed";
+  /** By a copy of ours; nobody imported, pulled or made it there. */
   readonly placed: boolean;
 }
 

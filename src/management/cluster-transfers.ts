@@ -1,9 +1,11 @@
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { ManagementError } from "../core/management.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { ClusterView, PeerStreams, Waiting } from "../core/ports.ts";
 import type { NodeTransfers, Transfers, TransferView } from "../core/transfers.ts";
+import { withTimeout } from "../core/with-timeout.ts";
 import { ask } from "./ask.ts";
 
 export interface ClusterTransfersDeps {
@@ -41,21 +43,17 @@ export class ClusterTransfers implements Transfers {
 
   async #inTime(node: NodeId, signal: AbortSignal): Promise<NodeTransfers | undefined> {
     const { streams, clock, log } = this.#deps;
-    const late = new AbortController();
-    const answered = new AbortController();
-    clock.sleep(ANSWER_MS_MAX, answered.signal).then(
-      () => late.abort(),
-      () => {},
-    );
+    const onTimeout = (): Error => new ManagementError("NODES_FAILED", "it does not answer");
     try {
-      const o = { signal: AbortSignal.any([signal, late.signal]) };
-      for await (const reply of ask(streams, node, { call: "transfers" }, o)) {
-        if (reply.reply === "transfers") return { node, transfers: reply.transfers };
-      }
+      const options = { signal, timeoutMs: ANSWER_MS_MAX, onTimeout };
+      return await withTimeout(clock, options, async (inTime) => {
+        for await (const reply of ask(streams, node, { call: "transfers" }, { signal: inTime })) {
+          if (reply.reply === "transfers") return { node, transfers: reply.transfers };
+        }
+        return undefined;
+      });
     } catch (error) {
       log.debug({ peer: node, problem: messageOf(error) }, "a peer does not tell what it copies");
-    } finally {
-      answered.abort();
     }
     return undefined;
   }

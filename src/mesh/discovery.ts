@@ -7,13 +7,13 @@ import { type NodeId, parseNodeId } from "../core/node-id.ts";
 import type { Waiting } from "../core/ports.ts";
 import { jittered, type Random } from "../core/random.ts";
 import { backoffMs, retry } from "../core/retry.ts";
+import { withTimeout } from "../core/with-timeout.ts";
 import { addressesOf, nodeIdOf, peerIdOf } from "./addresses.ts";
 import { type DialLimits, type KnownPeer, whomToDial } from "./dial-plan.ts";
 import type { MeshLibp2p } from "./libp2p.ts";
 import { MULTIADDRS_MAX } from "./limits.ts";
 import { Pulse } from "./pulse.ts";
 import { type RememberedPeer, RememberedPeers } from "./remembered-peers.ts";
-import { withTimeout } from "./with-timeout.ts";
 
 /** Where live nodes are listed: the registry. It may fail at any time, and is then asked again later. */
 export interface PeerDirectory {

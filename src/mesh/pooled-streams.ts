@@ -10,6 +10,7 @@ import {
   type PeerStreams,
   type Waiting,
 } from "../core/ports.ts";
+import { withTimeout } from "../core/with-timeout.ts";
 import { peerIdOf } from "./addresses.ts";
 import { StreamCarrier } from "./carrier.ts";
 import { Channel } from "./channel.ts";
@@ -20,7 +21,6 @@ import { type LinkCounts, LinkOpener } from "./link-opener.ts";
 import type { Links } from "./links.ts";
 import { CALLEE_IDLE_FACTOR, PROTOCOL_POLICIES } from "./protocol-policy.ts";
 import { StreamPool } from "./stream-pool.ts";
-import { withTimeout } from "./with-timeout.ts";
 
 export interface PooledStreamsDeps {
   readonly libp2p: Pick<

@@ -1,11 +1,11 @@
 import type { Clock } from "../core/clock.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { PeerStream, PeerStreams, Waiting } from "../core/ports.ts";
+import { withTimeout } from "../core/with-timeout.ts";
 import { ProbeReplySchema, ProbeRequestSchema } from "../gen/ollamamax/v1/mesh_pb.ts";
 import { codec, invalid } from "./codec.ts";
 import { fromUpdateMessage, toUpdateMessage, type UpdateRecord } from "./membership-records.ts";
 import { nodeId } from "./record-fields.ts";
-import { withTimeout } from "./with-timeout.ts";
 
 export interface ProbeResult {
   readonly acknowledged: boolean;

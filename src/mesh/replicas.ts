@@ -10,12 +10,12 @@ import type {
   PeerStreams,
   ReplicaIndex,
 } from "../core/ports.ts";
+import { withTimeout } from "../core/with-timeout.ts";
 import type { Gossip } from "./gossip.ts";
 import type { ReplicaTable } from "./membership/replica-table.ts";
 import { Pulse } from "./pulse.ts";
 import { fetchReplicaList, serveReplicaList } from "./replica-lists.ts";
 import type { AnnouncementRecord } from "./replica-records.ts";
-import { withTimeout } from "./with-timeout.ts";
 
 export interface ReplicasDeps {
   readonly clock: Clock;

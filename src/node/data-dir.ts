@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { access, mkdir, open, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { AppError, messageOf } from "../core/errors.ts";
+import { startTimeOf } from "../core/process-start.ts";
 
 export class DataDirError extends AppError<"DATA_DIR_NOT_WRITABLE" | "DATA_DIR_IN_USE"> {}
 
@@ -72,14 +73,4 @@ async function holderOf(lock: string): Promise<number | undefined> {
     if (error instanceof Error && "code" in error && error.code === "ESRCH") return undefined;
   }
   return (await startTimeOf(pid)) === startTime ? pid : undefined;
-}
-
-/** Field 22 of /proc/PID/stat (proc(5)): with the number it names a process for good. "-" where there is no /proc. */
-async function startTimeOf(pid: number): Promise<string> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "-";
-  } catch {
-    return "-";
-  }
 }

@@ -4,6 +4,7 @@ import { MANIFEST_BYTES_MAX } from "../core/manifest.ts";
 import type { NodeId } from "../core/node-id.ts";
 import { type BlobId, pieceCount, pieceRange } from "../core/pieces.ts";
 import type { PeerStream, PeerStreams, Waiting } from "../core/ports.ts";
+import { withTimeout } from "../core/with-timeout.ts";
 import { bitmapBytes } from "./bitmap.ts";
 import { ReplicationError } from "./errors.ts";
 import {
@@ -14,7 +15,6 @@ import {
   type Head,
   type Request,
 } from "./wire.ts";
-import { withTimeout } from "./with-timeout.ts";
 
 export interface BlobPeerDeps {
   readonly streams: Pick<PeerStreams, "open">;
@@ -168,7 +168,9 @@ export class BlobPeer {
     const { clock, stallMs } = this.#deps;
     const onTimeout = (): Error =>
       new ReplicationError("PEER_STALLED", `the peer sent nothing in ${stallMs} ms`);
-    return withTimeout(clock, { signal, timeoutMs: stallMs, onTimeout }, (o) => stream.receive(o));
+    return withTimeout(clock, { signal, timeoutMs: stallMs, onTimeout }, (inTime) =>
+      stream.receive({ signal: inTime }),
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ManifestDigest } from "../core/digest.ts";
 import type { NodeId } from "../core/node-id.ts";
+import type { RecordedReplica } from "../core/placement.ts";
 
 /*
  * Which models to copy where, which copies to remove, and which jobs to call off.
@@ -31,15 +32,7 @@ export interface PlanNode {
   readonly loaded: ReadonlySet<ManifestDigest>;
 }
 
-export interface PlanReplica {
-  readonly node: NodeId;
-  readonly name: string;
-  readonly model: ManifestDigest;
-  readonly sizeBytes: number;
-  readonly state: "syncing" | "ready" | "failed";
-  /** By a copy of ours; nobody imported, pulled or made it there. */
-  readonly placed: boolean;
-}
+export type PlanReplica = RecordedReplica;
 
 export interface PlanJob {
   readonly id: string;

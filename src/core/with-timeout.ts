@@ -1,4 +1,4 @@
-import type { Clock } from "../core/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** Runs the action with a signal that aborts when ours does, or after the time with the error that `onTimeout` makes. */
 export async function withTimeout<T>(
