@@ -8,6 +8,7 @@ import { humanBytes, humanDuration } from "./human.ts";
 const LOOK_MS = 500;
 const STOP_MS = 2_000;
 const BAR_CELLS = 20;
+const LEFT_MS_MAX = 100 * 3_600_000;
 
 export const transfersCommand: Command = {
   usage: "[--watch] [--json]",
@@ -62,7 +63,13 @@ function rowOf(transfer: Json): string[] {
     `${"█".repeat(filled)}${"░".repeat(BAR_CELLS - filled)} ${Math.floor(share * 100)} %`,
     `${humanBytes(doneBytes)} of ${humanBytes(totalBytes)}`,
     `${humanBytes(Number(transfer["bytes_per_second"]))}/s`,
-    typeof remainingMs === "number" ? humanDuration(Math.round(remainingMs / 1_000) * 1e9) : "-",
+    leftOf(remainingMs),
     sources.join(", ") || "-",
   ];
+}
+
+/** A copy that has only just begun to move says nothing of its end. */
+function leftOf(remainingMs: unknown): string {
+  if (typeof remainingMs !== "number" || remainingMs > LEFT_MS_MAX) return "-";
+  return humanDuration(Math.round(remainingMs / 1_000) * 1e9);
 }
