@@ -53,14 +53,14 @@ export class Placement {
     metrics.gauge(
       {
         name: "ollamamax_placement_models_below_wanted",
-        help: "Models with fewer replicas than they should have, as this node saw it when it led last.",
+        help: "Models with fewer replicas than they should have, as this node sees it while it leads.",
       },
       () => [[{}, this.#below]],
     );
     metrics.gauge(
       {
         name: "ollamamax_placement_bytes_on_the_way",
-        help: "Bytes of copies that wait or run, as this node saw it when it led last.",
+        help: "Bytes of copies that wait or run, as this node sees it while it leads.",
       },
       () => [[{}, this.#bytesOnTheWay]],
     );
@@ -80,6 +80,9 @@ export class Placement {
       }
       await clock.sleep(this.#options.intervalMs, signal).catch(() => {});
     }
+    // Whoever leads now knows better.
+    this.#below = 0;
+    this.#bytesOnTheWay = 0;
   }
 
   async #round(fence: Fence, absentSinceMs: Map<NodeId, number>, o: Waiting): Promise<void> {
