@@ -1,5 +1,5 @@
+import type { Clock } from "../core/clock.ts";
 import type { ManifestDigest } from "../core/digest.ts";
-import type { Logger } from "../core/log.ts";
 import type { ModelRecord } from "../core/model.ts";
 import { formatFullName, type ModelName, parseModelName, sameName } from "../core/model-name.ts";
 import type { NodeId } from "../core/node-id.ts";
@@ -13,8 +13,11 @@ export interface NodeCopiesDeps {
   readonly models: Pick<LocalModels, "list">;
   readonly view: Pick<ClusterView, "self" | "nodes">;
   readonly replicas: Pick<ReplicaIndex, "holders" | "replicas" | "announce">;
-  readonly log: Logger;
+  readonly clock: Clock;
 }
+
+const KNOWN_MS_MAX = 30_000;
+const LOOK_MS = 250;
 
 /** Copies models to this node, and tells the others: they may go on from what there is already. */
 export class NodeCopies {
@@ -27,8 +30,7 @@ export class NodeCopies {
   /** Does nothing when the model is here under that name. */
   async copy(model: ManifestDigest, name: ModelName, o: Waiting): Promise<void> {
     if (this.#isHere(model, name)) return;
-    const record = this.#recordOf(model, name);
-    if (!record) throw notWanted(name);
+    const record = await this.#known(model, name, o);
     const { replicas, copier } = this.#deps;
     const wasDamaged = this.#ownState(model) === "failed";
     replicas.announce({ state: "syncing", record });
@@ -49,6 +51,20 @@ export class NodeCopies {
   /** Throws when nobody has it any more: it was deleted while it was copied. A node that is away still counts. */
   expectWanted(model: ManifestDigest, name: ModelName): void {
     if (!this.#recordOf(model, name)) throw notWanted(name);
+  }
+
+  /** A node that has just started does not know yet what the others hold. */
+  async #known(model: ManifestDigest, name: ModelName, { signal }: Waiting): Promise<ModelRecord> {
+    const { clock } = this.#deps;
+    const untilMs = clock.nowMs() + KNOWN_MS_MAX;
+    for (;;) {
+      const record = this.#recordOf(model, name);
+      if (record) return record;
+      if (clock.nowMs() >= untilMs) {
+        throw new ReplicationError("NO_SOURCE", `nobody is known to have ${formatFullName(name)}`);
+      }
+      await clock.sleep(LOOK_MS, signal);
+    }
   }
 
   #isHere(model: ManifestDigest, name: ModelName): boolean {

@@ -119,6 +119,11 @@ const rows: readonly (readonly [what: string, input: Partial<PlanInput>, wanted:
     },
     ["cancel job-b", "copy c"],
   ],
+  [
+    "only a copy of it is under way",
+    { nodes: [a, b], replicas: [replicaOf("b:syncing")], jobs: [jobOf("b", { state: "running" })] },
+    ["cancel job-b"],
+  ],
   ["the model is gone", { nodes: [a, b], jobs: [jobOf("b")] }, ["cancel job-b"]],
   [
     "the name stands for another model",

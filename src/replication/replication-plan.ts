@@ -80,6 +80,7 @@ export interface Plan {
   readonly below: readonly string[];
 }
 
+const NOBODY_HAS_IT = "nobody has the model any more";
 const GIBIBYTE = 2 ** 30;
 const HEADROOM_SHARE = 0.05;
 
@@ -144,20 +145,21 @@ class PlanState {
         ({ kind, state, name }) =>
           kind === "copy" && state !== "failed" && !this.#replicas.has(name),
       )
-      .map((job) => ({ job, reason: "nobody has the model any more" }));
+      .map((job) => ({ job, reason: NOBODY_HAS_IT }));
   }
 
   judge(name: string): Wish {
     const all = this.#replicas.get(name) ?? [];
     const { model, sizeBytes } = this.#targetOf(all);
     const ofTarget = all.filter((replica) => replica.model === model);
+    const isGone = all.every((replica) => replica.state === "syncing");
     const healthy = ofTarget.filter((replica) => this.#isHealthy(replica));
     const expected = ofTarget.filter((replica) => this.#isExpected(replica));
     const copies = (this.#jobs.get(name) ?? []).filter(
       ({ kind, state }) => kind === "copy" && state !== "failed",
     );
     const useless = copies.flatMap((job) => {
-      const reason = this.#whyUseless(job, model, healthy);
+      const reason = isGone ? NOBODY_HAS_IT : this.#whyUseless(job, model, healthy);
       return reason === undefined ? [] : [{ job, reason }];
     });
     // One whose copy is there already ends by itself.
