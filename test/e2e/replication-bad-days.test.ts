@@ -4,6 +4,7 @@ import path from "node:path";
 import postgres from "postgres";
 import t, { type Test } from "tap";
 import { TestCluster, until, untilText } from "../fixtures/cluster.ts";
+import { TestDaemon } from "../fixtures/daemon.ts";
 import { writeLargeModel } from "../fixtures/large-model.ts";
 import { tempFolder } from "../fixtures/temp-folder.ts";
 
@@ -164,3 +165,36 @@ t.test(
     );
   },
 );
+
+t.test("the leader is killed in the middle of its plan: no copy is made twice", async (t) => {
+  const { cluster, isWholeOn } = await open(t, "a");
+  const three = { ...SLOW, OLLAMA_REPLICAS: "3" };
+  // Whoever is there first leads.
+  const leader = cluster.start("b", three);
+  await leader.ready();
+  const a = await cluster.start("a", three).ready();
+  const c = await cluster.start("c", three).ready();
+  await until(`${c.apiUrl}/api/cluster/transfers?local=true`, copied(PIECE_BYTES));
+  await leader.kill("SIGKILL");
+  await until(`${a.apiUrl}/api/cluster/replicas`, readyOn("a", "c"));
+  await cluster.start("b", three).ready();
+  await until(`${a.apiUrl}/api/cluster/replicas`, readyOn("a", "b", "c"));
+  t.ok(isWholeOn("b") && isWholeOn("c"));
+  const received = await metric(c.metricsUrl, "ollamamax_replication_received_bytes_total");
+  t.ok(received <= SIZE_BYTES + 3 * PIECE_BYTES, `${received} bytes came to c`);
+});
+
+t.test("two nodes import the same model at once: one model on two nodes", async (t) => {
+  const { cluster } = await open(t);
+  const [a, b] = await Promise.all(["a", "b"].map((name) => cluster.start(name, SLOW).ready()));
+  if (!a || !b) throw new Error("two were started");
+  const imports = ["a", "b"].map((name) => {
+    const env = { OLLAMA_DATA_DIR: cluster.dataDir(name) };
+    return new TestDaemon(env, ["import", "deploy/models/tiny-chat.gguf", "tiny-chat"]).ended;
+  });
+  t.match(await Promise.all(imports), [{ code: 0 }, { code: 0 }]);
+  const { replicas } = await until(`${a.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
+  const digests = (replicas as { digest: string }[]).map(({ digest }) => digest);
+  t.equal(new Set(digests).size, 1);
+  await until(`${b.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
+});
