@@ -35,6 +35,7 @@ export const MANAGEMENT_ERRORS = {
   NOT_POSSIBLE: { status: 501 },
   NODES_FAILED: { status: 502 },
   QUANTIZER_BUSY: { status: 503 },
+  TRANSFERS_BUSY: { status: 503 },
   DISK_FULL: { status: 507 },
 } as const satisfies Record<string, { readonly status: number }>;
 

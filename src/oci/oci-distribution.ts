@@ -25,10 +25,14 @@ export interface OciDistributionDeps {
   readonly identity?: KeyObject;
 }
 
+/** Each may have sixteen connections. */
+const RUNNING_MAX = 32;
+
 /** Models from and to registries. Holds nothing between calls; what runs ends with the last call that wants it. */
 export class OciDistribution implements Distribution {
   readonly #deps: OciDistributionDeps;
   readonly #pulls: Pulls;
+  #running = 0;
 
   constructor(deps: OciDistributionDeps) {
     this.#deps = deps;
@@ -44,10 +48,17 @@ export class OciDistribution implements Distribution {
   }
 
   async *#reported(lines: AsyncIterable<Progress>): AsyncIterable<Progress> {
+    if (this.#running >= RUNNING_MAX) {
+      const message = `this node pulls and pushes ${RUNNING_MAX} models already: try again later`;
+      throw new ManagementError("TRANSFERS_BUSY", message);
+    }
+    this.#running++;
     try {
       yield* lines;
     } catch (error) {
       throw asManagementError(error);
+    } finally {
+      this.#running--;
     }
   }
 

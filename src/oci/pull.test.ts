@@ -125,3 +125,17 @@ t.test("plain HTTP only for who asks for it", async (t) => {
   await lines.next();
   await t.rejects(lines.next(), { code: "REGISTRY_UNREACHABLE" }, "HTTPS else");
 });
+
+t.test("so many at once, and no more", async (t) => {
+  const registry = await OciRegistry.open(t);
+  const client = new RegistryClient();
+  const { signal } = new AbortController();
+  const pull = () =>
+    client.distribution.pull(requestOf(registry), { signal })[Symbol.asyncIterator]();
+  const running = Array.from({ length: 32 }, pull);
+  for (const lines of running)
+    t.match(await lines.next(), { value: { status: "pulling manifest" } });
+  await t.rejects(pull().next(), { code: "TRANSFERS_BUSY" });
+  for (const lines of running) await lines.return?.();
+  t.match(await pull().next(), { value: { status: "pulling manifest" } });
+});
