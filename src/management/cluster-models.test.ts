@@ -126,19 +126,21 @@ function cluster(
         })),
       ),
   };
+  const hidden = new Set<string>();
   const keeperOf = (id: string): Names => keepers.get(id) ?? new Names([]);
   const management = new ClusterModels({
     ...{ keeper: keeperOf(self.id), distribution: keeperOf(self.id) },
     ...{ replicas: index, clock: systemClock, log },
     later: { remove: async (_name, present) => recorded.filter((node) => !present.has(node)) },
-    view: { self: () => self, nodes: () => nodes },
+    view: { self: () => self, nodes: () => nodes.filter(({ id }) => !hidden.has(id)) },
     streams: peers.node(self.id),
   });
   const held = (): Record<string, string[]> =>
     Object.fromEntries(
       [...keepers].map(([id, { names }]) => [id, names.map(({ model }) => model)]),
     );
-  return { management, keeperOf, held, peers };
+  const hide = (id: string): void => void hidden.add(id);
+  return { management, keeperOf, held, peers, hide };
 }
 
 async function lines(progress: AsyncIterable<Progress>): Promise<string[]> {
@@ -166,6 +168,13 @@ t.test("delete: every holder; one that is away is told of", async (t) => {
     message: "only nodes that are away have registry.ollama.ai/library/tiny:latest: node-c",
   });
   t.same(await management.remove(TINY, { ...o, local: true }), { found: false, missed: [] });
+});
+
+t.test("copy: also on whoever has announced the model and not yet itself", async (t) => {
+  const { management, held, hide } = cluster({ a: [], b: ["tiny"] });
+  hide("b");
+  t.same(await management.copy(TINY, nameOf("x"), o), { found: true, missed: [] });
+  t.same(held(), { a: [], b: ["tiny", "x"] });
 });
 
 t.test("delete: whoever is away on record will do it later", async (t) => {

@@ -269,7 +269,8 @@ export class ClusterModels implements Management {
     const missed: string[] = [];
     for (const id of nodes) {
       const health = this.#deps.view.nodes().find((node) => node.id === id)?.health;
-      if (health === "alive" || health === "suspect") reachable.push(id);
+      // Who has announced a model and not yet itself has only just come.
+      if (health === undefined || health === "alive" || health === "suspect") reachable.push(id);
       else missed.push(this.#nameOf(id));
     }
     return { reachable, missed };

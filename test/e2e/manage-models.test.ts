@@ -39,6 +39,11 @@ t.test("models are made, copied and deleted through a node that has none", async
       `${apiUrl}/api/cluster/replicas`,
       ({ replicas }) => (replicas as unknown[]).length === 2,
     );
+    await until(
+      `${apiUrl}/api/cluster/nodes`,
+      ({ nodes }) =>
+        (nodes as { health: string }[]).filter(({ health }) => health === "alive").length === 3,
+    );
   }
 
   await t.test("copy gives a second name on every holder", async (t) => {
@@ -46,6 +51,7 @@ t.test("models are made, copied and deleted through a node that has none", async
     const copied = await call(`${c.apiUrl}/api/copy`, body);
     t.equal(copied.status, 200, copied.text);
     t.equal(copied.text, "");
+    t.equal(copied.headers["x-ollamamax-missed"], undefined, "nobody was away");
     t.same(await namesAt(`${c.apiUrl}/api/tags`), ["Second:v1", "tiny-chat:latest"], "at once");
     for (const { apiUrl } of [a, b]) {
       t.same(await namesAt(`${apiUrl}/api/tags?local=true`), ["Second:v1", "tiny-chat:latest"]);

@@ -15,6 +15,9 @@ const ANSWER = "The capital of Norway is Oslo.";
 const named = (body: Record<string, unknown>, name: string): boolean =>
   (body["models"] as { name: string }[]).some((model) => model.name === name);
 
+const bothAlive = ({ nodes }: Record<string, unknown>): boolean =>
+  (nodes as { health: string }[]).filter(({ health }) => health === "alive").length === 2;
+
 t.test("models go to registries and come from them, a node among these", async (t) => {
   const cluster = await TestCluster.open();
   t.teardown(() => cluster[Symbol.asyncDispose]());
@@ -23,10 +26,13 @@ t.test("models go to registries and come from them, a node among these", async (
   const [a, b] = await Promise.all(["a", "b"].map((name) => cluster.start(name).ready()));
   if (!a || !b) throw new Error("two were started");
   await until(`${b.apiUrl}/api/tags`, (body) => named(body, "tiny-chat:latest"));
+  await until(`${b.apiUrl}/api/cluster/nodes`, bothAlive);
   const there = `${registry.host}/team/tiny:v1`;
 
   await t.test("a push through the node that does not hold it, a pull to it", async (t) => {
-    await call(`${b.apiUrl}/api/copy`, { source: "tiny-chat", destination: there });
+    const copied = await call(`${b.apiUrl}/api/copy`, { source: "tiny-chat", destination: there });
+    t.equal(copied.status, 200, copied.text);
+    t.equal(copied.headers["x-ollamamax-missed"], undefined, "nobody was away");
     const pushed = await call(`${b.apiUrl}/api/push`, { model: there, insecure: true });
     t.equal(pushed.status, 200, pushed.text);
     const pushLines = ndjson(pushed.text).map(({ status }) => String(status));
