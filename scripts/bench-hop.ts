@@ -1,5 +1,6 @@
 // npm run bench:hop: what forwarding to a peer adds to a request, beside a minimal HTTP proxy before the same node. Real
-// processes: node a holds the demo model, node b does not. Every round asks all three ways once, in an order drawn anew.
+// processes: node a holds the demo model, node b does not, and node c neither, and talks to a by TLS, as nodes of two machines
+// do. Every round asks all ways once, in an order drawn anew.
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
@@ -54,13 +55,13 @@ function ask(url: string, body: string): Promise<Sample> {
   return promise;
 }
 
-const WAYS = ["direct", "proxy", "peer"] as const;
+const WAYS = ["direct", "proxy", "peer", "by TLS"] as const;
 type Way = (typeof WAYS)[number];
 type Measured = Readonly<Record<Way, readonly Sample[]>>;
 
 async function measure(urls: Readonly<Record<Way, string>>, question: object): Promise<Measured> {
   const body = JSON.stringify({ model: "tiny-chat", prompt: "The sky is", ...question });
-  const samples: Record<Way, Sample[]> = { direct: [], proxy: [], peer: [] };
+  const samples: Record<Way, Sample[]> = { direct: [], proxy: [], peer: [], "by TLS": [] };
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
     for (const way of WAYS.toSorted(() => Math.random() - 0.5)) {
       const sample = await ask(urls[way], body);
@@ -100,10 +101,14 @@ function report(name: string, measured: Measured, of: keyof Sample): number {
         : [ms(extra.wholeMs), `${ms(extra.leastMs)} to ${ms(extra.mostMs)}`]),
     ];
   });
-  const ratio = added(measured, "peer", of).wholeMs / added(measured, "proxy", of).wholeMs;
+  const ratioOf = (way: Way): number =>
+    added(measured, way, of).wholeMs / added(measured, "proxy", of).wholeMs;
+  const ratio = ratioOf("peer");
   console.log(`\n${name}, ms`);
   console.log(table(["", "p50", "p90", "p99", "p50 added", `of ${PARTS} parts`], rows));
-  console.log(`peer adds ${ratio.toFixed(2)} × what the proxy adds`);
+  console.log(
+    `peer adds ${ratio.toFixed(2)} × what the proxy adds; by TLS ${ratioOf("by TLS").toFixed(2)} ×`,
+  );
   return ratio;
 }
 
@@ -111,11 +116,17 @@ console.log(describeMachine());
 const busyness = new Busyness();
 await using cluster = await TestCluster.open();
 await cluster.importDemo("a");
-const [a, b] = await Promise.all([cluster.start("a").ready(), cluster.start("b").ready()]);
-await until(`${b.apiUrl}/api/tags`, (body) => (body["models"] as unknown[]).length === 1);
+const [a, b, c] = await Promise.all([
+  cluster.start("a").ready(),
+  cluster.start("b").ready(),
+  cluster.start("c", { OLLAMA_LOCAL_LINKS: "false" }).ready(),
+]);
+for (const { apiUrl } of [b, c]) {
+  await until(`${apiUrl}/api/tags`, (body) => (body["models"] as unknown[]).length === 1);
+}
 const proxy = fork(new URL("./bench/proxy.ts", import.meta.url), [a.apiUrl]);
 const [proxyUrl] = (await once(proxy, "message")) as [string];
-const urls = { direct: a.apiUrl, proxy: proxyUrl, peer: b.apiUrl };
+const urls = { direct: a.apiUrl, proxy: proxyUrl, peer: b.apiUrl, "by TLS": c.apiUrl };
 
 busyness.look();
 await new Promise((resolve) => setTimeout(resolve, 2_000));

@@ -96,7 +96,8 @@ export class LinkOpener implements AsyncDisposable {
     const reply = await this.#ask(node, protocol);
     const connections = this.#deps.libp2p.getConnections(peerIdOf(node));
     const addresses = linkAddresses(connections, addressesOf(node, reply.multiaddrs));
-    const socket = await this.#deps.links.connect(addresses, reply, o);
+    const { localName } = reply;
+    const socket = await this.#deps.links.connect({ addresses, localName }, reply, o);
     if (this.#deps.libp2p.getConnections(peerIdOf(node)).length === 0 || o.signal.aborted) {
       socket.destroy();
       return;
@@ -123,7 +124,8 @@ export class LinkOpener implements AsyncDisposable {
     const { peer } = stream;
     const key = protocol && this.#grant({ node: peer, protocol, direction: "in" });
     const multiaddrs = this.#deps.libp2p.getMultiaddrs().slice(0, MULTIADDRS_MAX).map(String);
-    await stream.end(o, key && replies.encode({ ...key, multiaddrs }));
+    const { localName = "" } = this.#deps.links;
+    await stream.end(o, key && replies.encode({ ...key, multiaddrs, localName }));
   }
 
   #grant(link: LinkOf): LinkKey | undefined {

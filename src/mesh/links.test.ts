@@ -115,8 +115,10 @@ t.test("who has no key gets no link, and harms nothing", async (t) => {
   const identity = "00".repeat(16);
   const key = { identity, key: new Uint8Array(32) };
   const address = multiaddr(`/ip4/127.0.0.1/tcp/${port}`);
-  await t.rejects(b.links.connect([address], key, o), "a key that was made up");
-  await t.rejects(b.links.connect([], key, o), { message: "no address of the peer is known" });
+  await t.rejects(b.links.connect({ addresses: [address] }, key, o), "a key that was made up");
+  await t.rejects(b.links.connect({ addresses: [] }, key, o), {
+    message: "no address of the peer is known",
+  });
   await a.libp2p.dial(b.libp2p.getMultiaddrs());
   await linked(a, b);
   t.equal(await say(a, b, "hello"), "hello");
@@ -129,8 +131,8 @@ t.test("a key is good for one handshake", async (t) => {
   const address = multiaddr(`/ip4/127.0.0.1/tcp/${portOf(b)}`);
   const key = b.links.grant({ peer, protocol: "inference" });
   if (!key) throw new Error("no key");
-  const socket = await b.links.connect([address], key, o);
-  await t.rejects(b.links.connect([address], key, o));
+  const socket = await b.links.connect({ addresses: [address] }, key, o);
+  await t.rejects(b.links.connect({ addresses: [address] }, key, o));
   while (b.calls.links().in === 0) await turn();
   t.equal(b.calls.links().in, 1);
   socket.destroy();
@@ -147,7 +149,7 @@ t.test("an address where nobody answers does not keep it from the next", async (
   const key = b.links.grant({ peer, protocol: "blob" });
   if (!key) throw new Error("no key");
   const addresses = [nobody, portOf(b)].map((port) => multiaddr(`/ip4/127.0.0.1/tcp/${port}`));
-  const socket = await b.links.connect(addresses, key, o);
+  const socket = await b.links.connect({ addresses }, key, o);
   t.equal(socket.remotePort, portOf(b));
   socket.destroy();
 });

@@ -8,18 +8,31 @@ import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Waiting } from "../core/ports.ts";
 import { type LinkGrant, type LinkKey, LinkKeys } from "./link-keys.ts";
+import { connectLocally, LocalLinks } from "./local-links.ts";
 
 /**
  * Links: sockets between two nodes for what is sent often or is large. A message through libp2p's layers costs 0.3 ms there
- * and back, over a socket with TLS 0.1, and a socket copies three times as much a second.
+ * and back, over a socket with TLS 0.1, and a socket copies three times as much a second. Between nodes of one machine they are
+ * local sockets: see LocalLinks.
  *
  * Who may make one has shown who it is already: the caller asks over a libp2p stream (/ollamamax/link/1) and gets a random
  * key, which is the pre-shared key (RFC 4279, RFC 5487) of one handshake within ten seconds. Both ends prove that they have it,
  * no certificate is needed, and the key is gone with its use: who learns a cluster key later can read no link of before.
  */
+export interface LinksOptions {
+  /** Whether nodes of this machine may do without TLS. */
+  readonly local: boolean;
+}
+
 export interface LinksDeps {
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+/** Where a peer may be reached. */
+export interface Whereabouts {
+  readonly addresses: readonly Multiaddr[];
+  readonly localName?: string;
 }
 
 const TLS = {
@@ -33,15 +46,16 @@ const HANDSHAKE_TIMEOUT_MS = 5_000;
 const KEEP_ALIVE_MS = 15_000;
 export const INBOUND_LINKS_MAX = 1_024;
 
-export class Links implements Disposable {
+export class Links implements AsyncDisposable {
   readonly #keys: LinkKeys;
+  #local: LocalLinks | undefined;
   readonly #server: tls.Server;
   readonly #inbound = new Set<Socket>();
   readonly #granted = new WeakMap<Socket, LinkGrant>();
   /** Told when a peer has made a link. */
   onLink: (socket: Socket, grant: LinkGrant) => void = (socket) => socket.destroy();
 
-  constructor({ clock, log }: LinksDeps) {
+  private constructor({ clock, log }: LinksDeps) {
     this.#keys = new LinkKeys(clock);
     this.#server = tls.createServer({
       ...TLS,
@@ -57,6 +71,22 @@ export class Links implements Disposable {
       log.debug({ error: messageOf(error) }, "a link was not made");
       socket.destroy();
     });
+  }
+
+  static async open({ local }: LinksOptions, deps: LinksDeps): Promise<Links> {
+    const links = new Links(deps);
+    if (!local) return links;
+    links.#local = await LocalLinks.open({
+      take: (identity) => links.#keys.take(identity),
+      onLink: (socket, grant) => links.onLink(socket, grant),
+      log: deps.log,
+    });
+    return links;
+  }
+
+  /** Under which name nodes of this machine reach this one. */
+  get localName(): string | undefined {
+    return this.#local?.name;
   }
 
   /** A key for a peer that asks; undefined while too many are out. */
@@ -75,12 +105,11 @@ export class Links implements Disposable {
     this.#server.emit("connection", socket);
   }
 
-  /** Rejects when no address leads to the peer. */
-  async connect(
-    addresses: readonly Multiaddr[],
-    key: LinkKey,
-    { signal }: Waiting,
-  ): Promise<Socket> {
+  /** Rejects when neither the peer's name on this machine nor an address leads to it. */
+  async connect({ addresses, localName }: Whereabouts, key: LinkKey, o: Waiting): Promise<Socket> {
+    const { signal } = o;
+    const local = this.#local && localName && (await connectLocally(localName, key, o));
+    if (local) return local;
     const failures: string[] = [];
     for (const address of addresses) {
       signal.throwIfAborted();
@@ -103,8 +132,9 @@ export class Links implements Disposable {
     this.onLink(socket, grant);
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#inbound) socket.destroy();
+    await this.#local?.[Symbol.asyncDispose]();
   }
 }
 

@@ -16,6 +16,8 @@ export interface MeshOptions {
   readonly stateDir: string;
   /** Look for peers on the local network. */
   readonly mdns: boolean;
+  /** Talk to nodes of this machine over local sockets, without TLS. */
+  readonly localLinks: boolean;
   /** The first is the current one; with the others peers may still connect. */
   readonly clusterKeys: readonly Uint8Array[];
   readonly denied: readonly NodeId[];

@@ -76,13 +76,15 @@ async function openTransport(
   const gater = new Gater(options.denied);
   const mismatches = new KeyMismatches(log, isExpected, deps.onKeyMismatch ?? (() => {}));
   const noise = new KeyedNoise(options.clusterKeys, (connection) => mismatches.observe(connection));
-  const links = new Links({ clock, log });
+  await using opening = new AsyncDisposableStack();
+  const links = opening.use(await Links.open({ local: options.localLinks }, { clock, log }));
   const libp2p = await makeLibp2p(
     { ...options, topics: TOPICS },
     { identity, gater, noise, links },
   );
+  // Links come in at libp2p's port, whose end waits for theirs.
   stack.defer(async () => await libp2p.stop());
-  stack.use(links);
+  stack.use(opening.move());
   const isDenied = (node: NodeId): boolean => gater.isDenied(node);
   const streams = stack.use(await PooledStreams.open({ libp2p, links, clock, log, isDenied }));
   await startLibp2p(libp2p, options);

@@ -52,6 +52,7 @@ export function meshOptions(config: Config, clusterKeys: readonly Uint8Array[]) 
     bootstrapPeers: config.OLLAMA_BOOTSTRAP_PEERS,
     stateDir: path.join(config.OLLAMA_DATA_DIR, "mesh"),
     mdns: config.OLLAMA_ENVIRONMENT !== "test",
+    localLinks: config.OLLAMA_LOCAL_LINKS,
     clusterKeys,
     denied: [],
   };

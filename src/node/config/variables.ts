@@ -104,6 +104,12 @@ const clusterVariables = {
     parse: parse.multiaddrs,
     fallback: "",
   },
+  OLLAMA_LOCAL_LINKS: {
+    meaning: "nodes of one machine talk over local sockets, without TLS",
+    allowed: "true or false",
+    parse: parse.boolean,
+    fallback: "true",
+  },
   OLLAMA_REPLICAS: {
     meaning: "wanted replicas of a model",
     allowed: COUNT,
