@@ -169,7 +169,8 @@ function requestMeter({ metrics = noMetrics }: RouteContext): (c: Context, ms: n
     buckets: LATENCY_BUCKETS_SECONDS,
   });
   return (c, ms) => {
-    const route = routesAt(c.req.path)[0]?.[1].replace(/\{\.\+\}/, "") ?? "other";
+    const [, pattern = "other"] = ROUTES.find(([, known]) => isAt(known, c.req.path)) ?? [];
+    const route = pattern.replace(/\{\.\+\}/, "");
     const method = METHODS.includes(c.req.method) ? c.req.method : "other";
     requests.add({ route, method, status: `${c.res.status}` });
     latency.observe({ route }, ms / 1_000);
@@ -223,7 +224,11 @@ function patternOf(path: string): RegExp {
 }
 
 function routesAt(path: string): typeof ROUTES {
-  return ROUTES.filter(([, known]) => PATTERNS.get(known)?.test(path));
+  return ROUTES.filter(([, known]) => isAt(known, path));
+}
+
+function isAt(known: string, path: string): boolean {
+  return PATTERNS.get(known)?.test(path) ?? false;
 }
 
 /** Each API has its own envelope for what went wrong. */

@@ -20,15 +20,23 @@ export async function readValue(request: Request, bytesMax: number): Promise<unk
 
 /** The request's body as it was sent; empty when there is none. */
 export async function readBytes(request: Request, bytesMax: number): Promise<Buffer> {
-  const announced = Number(request.headers.get("content-length") ?? 0);
-  if (announced > bytesMax) throw tooLarge(bytesMax);
-  if (!request.body) return Buffer.alloc(0);
+  const announced = request.headers.get("content-length");
+  if (Number(announced ?? 0) > bytesMax) throw tooLarge(bytesMax);
   try {
+    // HTTP's parser lets through as much as was announced. Taken whole, it needs no web stream, which costs more than all
+    // the rest of a small request's way to its route.
+    if (announced !== null) return atMost(Buffer.from(await request.arrayBuffer()), bytesMax);
+    if (!request.body) return Buffer.alloc(0);
     return Buffer.concat(await chunksOf(request.body, bytesMax));
   } catch (error) {
     // Whoever goes while sending is told nothing, and is no failure of ours.
     throw request.signal.aborted ? new HttpError(499, "request canceled") : error;
   }
+}
+
+function atMost(body: Buffer, bytesMax: number): Buffer {
+  if (body.length > bytesMax) throw tooLarge(bytesMax);
+  return body;
 }
 
 async function chunksOf(
