@@ -34,11 +34,11 @@ export class BlobFolder implements BlobStore {
     }
   }
 
-  /** The bytes from `start` up to, not including, `end`. Each chunk is the reader's to keep. */
+  /** The bytes from `start` up to, not including, `end`. Each chunk is the reader's to keep, in memory that `memory` gives. */
   async *read(
     digest: BlobDigest,
     { start, end }: { readonly start: number; readonly end: number },
-    { signal }: Waiting,
+    { signal, memory = Buffer.allocUnsafe }: Parameters<BlobStore["read"]>[2],
   ): AsyncIterable<Uint8Array> {
     const found = await this.stat(digest);
     if (!found) {
@@ -56,12 +56,7 @@ export class BlobFolder implements BlobStore {
       for (let position = start; position < end; ) {
         signal.throwIfAborted();
         const wanted = Math.min(READ_BYTES, end - position);
-        const { bytesRead, buffer } = await handle.read(
-          Buffer.allocUnsafe(wanted),
-          0,
-          wanted,
-          position,
-        );
+        const { bytesRead, buffer } = await handle.read(memory(wanted), 0, wanted, position);
         if (bytesRead === 0) {
           throw new BlobError("BLOB_CHANGED", `blob "${formatDigest(digest)}" became shorter`);
         }

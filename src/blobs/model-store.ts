@@ -176,7 +176,7 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
   read(
     digest: BlobDigest,
     range: { readonly start: number; readonly end: number },
-    o: Waiting,
+    o: Parameters<BlobStore["read"]>[2],
   ): AsyncIterable<Uint8Array> {
     return this.#blobs.read(digest, range, o);
   }

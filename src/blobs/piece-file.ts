@@ -85,10 +85,7 @@ export class PieceFile implements BlobPieces {
 
   read(
     piece: number,
-    {
-      signal,
-      part,
-    }: Waiting & { readonly part?: { readonly start: number; readonly end: number } },
+    { signal, part, memory = Buffer.allocUnsafe }: Parameters<BlobPieces["read"]>[1],
   ): Promise<Uint8Array> {
     return this.#work(signal, async () => {
       const { start, end } = this.#rangeOf(piece);
@@ -98,7 +95,7 @@ export class PieceFile implements BlobPieces {
       if (!(from >= 0 && from <= to && to <= end - start)) {
         throw new BlobError("RANGE_INVALID", `bytes ${from} to ${to} of piece ${piece}`);
       }
-      return await readAll(this.#data, start + from, to - from);
+      return await readAll(this.#data, start + from, memory(to - from));
     });
   }
 
@@ -213,7 +210,7 @@ export class PieceFile implements BlobPieces {
 
   /** A thread costs more than these few bytes. */
   async #smallDigest(): Promise<string> {
-    const bytes = await readAll(this.#data, 0, this.blob.sizeBytes);
+    const bytes = await readAll(this.#data, 0, Buffer.allocUnsafe(this.blob.sizeBytes));
     return Buffer.from(await webcrypto.subtle.digest("SHA-256", bytes)).toString("hex");
   }
 
@@ -253,15 +250,13 @@ async function writeAll(file: FileHandle, bytes: Uint8Array, start: number): Pro
   }
 }
 
-/** Memory that is not cleared first: all of it is read. */
-async function readAll(
+async function readAll<T extends Uint8Array>(
   file: FileHandle,
   start: number,
-  sizeBytes: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = Buffer.allocUnsafe(sizeBytes);
-  for (let done = 0; done < sizeBytes; ) {
-    const { bytesRead } = await file.read(bytes, done, sizeBytes - done, start + done);
+  bytes: T,
+): Promise<T> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesRead } = await file.read(bytes, done, bytes.length - done, start + done);
     if (bytesRead === 0) throw new BlobError("BLOB_CHANGED", "the file of pieces became shorter");
     done += bytesRead;
   }

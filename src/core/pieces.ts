@@ -28,10 +28,13 @@ export interface BlobPieces extends AsyncDisposable {
   has(piece: number): boolean;
   /** A whole piece, at most once for each; different ones may be written at once. `has` says true after it. */
   write(piece: number, bytes: Uint8Array, o: Waiting): Promise<void>;
-  /** A piece that is there, or a part of it, from `start` up to, not including, `end`. */
+  /** A piece that is there, or a part of it, from `start` up to, not including, `end`; in memory that `memory` gives, if set. */
   read(
     piece: number,
-    o: Waiting & { readonly part?: { readonly start: number; readonly end: number } },
+    o: Waiting & {
+      readonly part?: { readonly start: number; readonly end: number };
+      readonly memory?: (sizeBytes: number) => Uint8Array;
+    },
   ): Promise<Uint8Array>;
   /**
    * Once every piece is there: checks the SHA-256 of the whole, syncs file and folder, renames. Rejects with DIGEST_MISMATCH

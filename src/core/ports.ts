@@ -127,8 +127,17 @@ export interface PeerStream extends AsyncDisposable {
   readonly peer: NodeId;
   /** Aborts when the peer resets the stream, the connection closes, or the exchange is disposed. */
   readonly signal: AbortSignal;
-  /** Resolves when the message is accepted by the transport (backpressure). */
-  send(message: Uint8Array, o: Waiting): Promise<void>;
+  /**
+   * Resolves when the message is accepted by the transport (backpressure). `onSent` is told when the message's memory may be
+   * used again; where that is not known, never.
+   */
+  send(message: Uint8Array, o: Waiting & { readonly onSent?: () => void }): Promise<void>;
+  /**
+   * From now on `memory` is asked where to put each message, in order, as soon as its length is known; undefined: anywhere.
+   * What was put there is written no more once the message has been received; before, an exchange that breaks may still be
+   * writing. Returns how many bytes of messages are elsewhere, since they have begun to come already.
+   */
+  putInto(memory: (lengthBytes: number) => Uint8Array | undefined): number;
   /** The next message; null when the peer has ended. */
   receive(o: Waiting): Promise<Uint8Array | null>;
   /** No more messages from this side; `last` is the last one, and goes out together with the end. */
@@ -168,11 +177,11 @@ export interface PartialBlob extends AsyncDisposable {
 export interface BlobStore {
   /** Undefined when it is not here. */
   stat(digest: BlobDigest): Promise<{ readonly sizeBytes: number } | undefined>;
-  /** From `start` up to, not including, `end`. */
+  /** From `start` up to, not including, `end`. What comes is in memory that `memory` gives, else in the reader's own. */
   read(
     digest: BlobDigest,
     range: { readonly start: number; readonly end: number },
-    o: Waiting,
+    o: Waiting & { readonly memory?: (sizeBytes: number) => Uint8Array },
   ): AsyncIterable<Uint8Array>;
   /** `expected` unset: whatever digest the bytes have. */
   create(o: Waiting & { readonly expected?: BlobDigest }): Promise<PartialBlob>;

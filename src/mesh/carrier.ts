@@ -8,7 +8,8 @@ export interface Carrier {
   readonly isOpen: boolean;
   /** False: wait for `drained`, what is sent before is kept in memory. */
   readonly writable: boolean;
-  send(bytes: Uint8Array): void;
+  /** `onSent` is told when the bytes are needed no more, if that is known. */
+  send(bytes: Uint8Array, onSent?: () => void): void;
   pause(): void;
   resume(): void;
   /** When what was sent has gone. */
@@ -19,7 +20,12 @@ export interface Carrier {
 }
 
 export interface CarrierListener {
+  /** The bytes are the listener's until it returns. */
   readonly data: (bytes: Uint8Array) => void;
+  /** Where to put what comes next, rather than to tell it by `data`. */
+  readonly room: () => Uint8Array | undefined;
+  /** So many bytes have been put there. */
+  readonly filled: (bytes: number) => void;
   readonly drained: () => void;
   readonly closed: (reason: Error) => void;
 }
@@ -83,6 +89,51 @@ export class StreamCarrier implements Carrier {
   }
 }
 
+/** The most that a record of TLS holds (RFC 5246, 6.2.1). */
+const RECORD_BYTES_MAX = 16 * 1_024;
+/** One for all links: what comes is taken out of it before anything else can come. */
+const SCRATCH = Buffer.alloc(RECORD_BYTES_MAX);
+
+/**
+ * Where a link that this node makes puts what it reads (`onread` of net.Socket): large messages come in their own memory at
+ * once. Node else makes new memory for each record, 64 times for a megabyte, and its garbage collector then costs more
+ * than all that a copy of a model needs besides.
+ */
+export class LinkReads {
+  static readonly #known = new WeakMap<Socket, LinkReads>();
+  #socket: Socket | undefined;
+  #listener: CarrierListener | undefined;
+  #target: Uint8Array = SCRATCH;
+
+  readonly onread = {
+    buffer: (): Uint8Array => {
+      this.#target = this.#listener?.room() ?? SCRATCH;
+      return this.#target;
+    },
+    callback: (bytes: number): boolean => {
+      // Before it is used, nothing may come.
+      if (!this.#listener) this.#socket?.destroy();
+      if (this.#target === SCRATCH) this.#listener?.data(SCRATCH.subarray(0, bytes));
+      else this.#listener?.filled(bytes);
+      return true;
+    },
+  };
+
+  /** `socket` was made with `onread`. */
+  bind(socket: Socket): void {
+    this.#socket = socket;
+    LinkReads.#known.set(socket, this);
+  }
+
+  static of(socket: Socket): LinkReads | undefined {
+    return LinkReads.#known.get(socket);
+  }
+
+  listen(listener: CarrierListener): void {
+    this.#listener = listener;
+  }
+}
+
 /** A socket between two nodes, over TLS: see Links. */
 export class LinkCarrier implements Carrier {
   readonly kind = "link";
@@ -100,8 +151,8 @@ export class LinkCarrier implements Carrier {
     return !this.#socket.writableNeedDrain;
   }
 
-  send(bytes: Uint8Array): void {
-    this.#socket.write(bytes);
+  send(bytes: Uint8Array, onSent?: () => void): void {
+    this.#socket.write(bytes, onSent && ((error) => !error && onSent()));
   }
 
   pause(): void {
@@ -120,10 +171,13 @@ export class LinkCarrier implements Carrier {
     this.#socket.destroy();
   }
 
-  listen({ data, drained, closed }: CarrierListener): void {
+  listen(listener: CarrierListener): void {
+    const { data, drained, closed } = listener;
+    const reads = LinkReads.of(this.#socket);
+    if (reads) reads.listen(listener);
+    else this.#socket.on("data", data);
     let failure: Error | undefined;
     this.#socket
-      .on("data", data)
       .on("drain", drained)
       .on("end", () => closed(new Error(LEFT)))
       .on("error", (error) => {

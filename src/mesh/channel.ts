@@ -1,6 +1,14 @@
 import { afterThisTurn } from "../core/after-this-turn.ts";
 import type { Carrier } from "./carrier.ts";
-import { END, END_FRAME, encodeFrame, type Frame, FrameReader } from "./frames.ts";
+import {
+  END,
+  END_FRAME,
+  encodeFrame,
+  type Frame,
+  FrameReader,
+  isCopied,
+  type MessageMemory,
+} from "./frames.ts";
 
 /** Reading pauses above it, so that a peer which sends faster than we take is slowed by its window. */
 const INBOX_BYTES_HIGH = 2 * 1_024 ** 2;
@@ -20,15 +28,18 @@ export class Channel {
   #outbox: Uint8Array[] = [];
   #outboxBytes = 0;
   #paused = false;
+  #memory: MessageMemory | undefined;
   #failure: Error | undefined;
   /** Told when a frame has come, the stream has drained, or it has broken. */
   onEvent: () => void = () => {};
 
   constructor(carrier: Carrier, messageBytesMax: number) {
     this.#carrier = carrier;
-    this.#reader = new FrameReader(messageBytesMax);
+    this.#reader = new FrameReader(messageBytesMax, (bytes) => this.#memory?.(bytes));
     carrier.listen({
-      data: (bytes) => this.#onData(bytes),
+      data: (bytes) => this.#take(() => this.#reader.push(bytes, this.#keep)),
+      room: () => (this.#failure ? undefined : this.#reader.room),
+      filled: (bytes) => this.#take(() => this.#reader.filled(bytes, this.#keep)),
       drained: () => this.onEvent(),
       closed: (reason) => this.#fail(reason),
     });
@@ -57,6 +68,17 @@ export class Channel {
     return this.#endsInInbox > 0;
   }
 
+  /**
+   * Each message that begins to come from now on is put where `memory` says, until that is undefined. Returns how many bytes of
+   * messages are there unread, or have begun to come.
+   */
+  putInto(memory: MessageMemory | undefined): number {
+    this.#memory = memory;
+    let aheadBytes = this.#reader.comingBytes;
+    for (const frame of this.#inbox) if (frame !== END) aheadBytes += frame.length;
+    return aheadBytes;
+  }
+
   read(): Frame | undefined {
     const frame = this.#inbox.shift();
     if (frame !== undefined) this.#inboxBytes -= costOf(frame);
@@ -68,11 +90,13 @@ export class Channel {
     return frame;
   }
 
-  /** What is written in one turn of the event loop goes out together. */
-  write(message: Uint8Array): void {
+  /** What is written in one turn of the event loop goes out together. For `onSent` see PeerStream. */
+  write(message: Uint8Array, onSent?: () => void): void {
     if (this.#outbox.length === 0) afterThisTurn(() => this.#flush());
     this.#put(encodeFrame(message, { end: false }));
-    if (this.#outboxBytes > JOINED_BYTES_MAX) this.#flush();
+    const wasCopied = isCopied(message);
+    if (this.#outboxBytes > JOINED_BYTES_MAX) this.#flush(wasCopied ? undefined : onSent);
+    if (wasCopied) onSent?.();
   }
 
   /** At once: nothing follows that it could go out together with, and the peer waits for it. */
@@ -104,24 +128,29 @@ export class Channel {
     for (const { length } of pieces) this.#outboxBytes += length;
   }
 
-  #flush(): void {
+  /** `onSent` is for the last piece. */
+  #flush(onSent?: () => void): void {
     const pieces = this.#outbox;
     if (pieces.length === 0) return;
+    const last = pieces.at(-1);
     const isJoined = pieces.length > 1 && this.#outboxBytes <= JOINED_BYTES_MAX;
     this.#outbox = [];
     this.#outboxBytes = 0;
     if (this.#failure) return;
     try {
       if (isJoined) this.#carrier.send(Buffer.concat(pieces));
-      else for (const piece of pieces) this.#carrier.send(piece);
+      else
+        for (const piece of pieces) this.#carrier.send(piece, piece === last ? onSent : undefined);
     } catch (error) {
       this.reset(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  #onData(bytes: Uint8Array): void {
+  /** What still comes after a failure is for nobody, and memory that was meant for it may be in other use. */
+  #take(read: () => void): void {
+    if (this.#failure) return;
     try {
-      this.#reader.push(bytes, this.#keep);
+      read();
     } catch (error) {
       this.reset(error instanceof Error ? error : new Error(String(error)));
       return;

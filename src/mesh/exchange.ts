@@ -66,9 +66,12 @@ export class Exchange implements PeerStream {
     return longestMs;
   }
 
-  async send(message: Uint8Array, { signal }: Waiting): Promise<void> {
+  async send(
+    message: Uint8Array,
+    { signal, onSent }: Waiting & { readonly onSent?: () => void },
+  ): Promise<void> {
     this.#mayWrite(message, signal);
-    this.#write(() => this.#channel.write(message));
+    this.#write(() => this.#channel.write(message, onSent));
     if (!this.#channel.writable) await this.#until(() => this.#channel.writable, signal);
   }
 
@@ -78,6 +81,10 @@ export class Exchange implements PeerStream {
     this.#write(() => this.#channel.writeEnd(last));
     this.#ended = true;
     if (last && !this.#channel.writable) await this.#until(() => this.#channel.writable, signal);
+  }
+
+  putInto(memory: (lengthBytes: number) => Uint8Array | undefined): number {
+    return this.#over ? 0 : this.#channel.putInto(memory);
   }
 
   async receive({ signal }: Waiting): Promise<Uint8Array | null> {
@@ -109,6 +116,7 @@ export class Exchange implements PeerStream {
     if (clean) this.#checkWaiters();
     else this.#onEvent();
     this.#channel.onEvent = () => {};
+    this.#channel.putInto(undefined);
     this.#watched?.removeEventListener("abort", this.#checkWaiters);
     this.#options.onDone(clean);
   }

@@ -7,6 +7,7 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Waiting } from "../core/ports.ts";
+import { LinkReads } from "./carrier.ts";
 import { type LinkGrant, type LinkKey, LinkKeys } from "./link-keys.ts";
 import { connectLocally, LocalLinks } from "./local-links.ts";
 
@@ -146,6 +147,7 @@ async function connect(
   const { host, port } = getNetConfig(address);
   if (port === undefined) throw new Error("it has no port");
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const reads = new LinkReads();
   const socket = tls.connect({
     ...TLS,
     host,
@@ -153,7 +155,9 @@ async function connect(
     // Whoever has the key is the peer.
     checkServerIdentity: () => undefined,
     pskCallback: () => ({ identity, psk: key }),
+    ...{ onread: reads.onread }, // Node's types do not know it here.
   });
+  reads.bind(socket);
   const onAbort = (): void => reject(signal.reason);
   const onTimeout = (): void => reject(new Error(`no answer in ${HANDSHAKE_TIMEOUT_MS} ms`));
   signal.addEventListener("abort", onAbort);

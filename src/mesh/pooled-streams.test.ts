@@ -178,6 +178,61 @@ for (const over of ["streams", "links"] as const) {
     await stream.end(o);
   });
 
+  t.test(`messages come where the receiver wants them, over ${over}`, async (t) => {
+    const { calls, serves, to } = await pair(t, over);
+    const sizes = [7, 1_000_000, 0, 40_000, 1_000_000, 1];
+    serves.handle("blob", async (stream) => {
+      await stream.receive(o);
+      for (const [i, size] of sizes.entries()) await stream.send(Buffer.alloc(size, i), o);
+      await stream.end(o);
+    });
+    await using stream = await calls.open(to, "blob", o);
+    await stream.end(o, Buffer.from("go"));
+    t.same(await stream.receive(o), Buffer.alloc(7));
+    const memory = Buffer.alloc(4_000_000);
+    let placed = 0;
+    placed = stream.putInto((length) => {
+      placed += length;
+      return memory.subarray(placed - length, placed);
+    });
+    let start = 0;
+    for (let i = 1; i < sizes.length; i++) {
+      const [size = 0, message] = [sizes[i], await stream.receive(o)];
+      t.ok(message && Buffer.alloc(size, i).equals(message), `message ${i}`);
+      if (message?.buffer === memory.buffer) t.equal(message.byteOffset, memory.byteOffset + start);
+      start += size;
+    }
+    t.same([placed, await stream.receive(o)], [start, null]);
+  });
+
+  t.test(`memory is free when its message has gone, over ${over}`, async (t) => {
+    const { calls, serves, to } = await pair(t, over);
+    const [count, sizeOf] = [30, (i: number) => (i % 3 === 2 ? 20_000 : 300_000)];
+    let reused = 0;
+    serves.handle("blob", async (stream) => {
+      await stream.receive(o);
+      const free: Buffer[] = [];
+      for (let i = 0; i < count; i++) {
+        if (free.length > 0) reused++;
+        const memory = free.pop() ?? Buffer.alloc(300_000);
+        const onSent = (): void => {
+          memory.fill(0xee);
+          free.push(memory);
+        };
+        await stream.send(memory.fill(i).subarray(0, sizeOf(i)), { ...o, onSent });
+      }
+      await stream.end(o);
+    });
+    await using stream = await calls.open(to, "blob", o);
+    await stream.end(o, Buffer.from("go"));
+    for (let i = 0; i < count; i++) {
+      const message = await stream.receive(o);
+      if (!message || !Buffer.alloc(sizeOf(i), i).equals(message)) t.fail(`message ${i}`);
+    }
+    t.equal(await stream.receive(o), null);
+    if (over === "links") t.ok(reused > count / 2, `${reused} of ${count}`);
+  });
+
   t.test(`a peer that breaks the limit is reset, over ${over}`, async (t) => {
     const { caller, callee, serves } = await pair(t, over);
     serves.handle("probe", echo);

@@ -2,11 +2,12 @@ import type { Clock } from "../core/clock.ts";
 import { type BlobDigest, type ManifestDigest, manifestDigestOf } from "../core/digest.ts";
 import { MANIFEST_BYTES_MAX } from "../core/manifest.ts";
 import type { NodeId } from "../core/node-id.ts";
-import { type BlobId, pieceCount, pieceRange } from "../core/pieces.ts";
+import { type BlobId, pieceCount } from "../core/pieces.ts";
 import type { PeerStream, PeerStreams, Waiting } from "../core/ports.ts";
 import { withTimeout } from "../core/with-timeout.ts";
 import { bitmapBytes } from "./bitmap.ts";
 import { ReplicationError } from "./errors.ts";
+import { PieceMemory } from "./piece-memory.ts";
 import {
   decodeHead,
   encodeRequest,
@@ -80,7 +81,10 @@ export class BlobPeer {
     });
   }
 
-  /** `onHead` is told which pieces will come, and what the peer has now; `take` gives memory for each. */
+  /**
+   * `onHead` is told which pieces will come, and what the peer has now; `take` gives memory for each. That of a piece which has
+   * not come whole is to be used no more.
+   */
   async *pieces(
     { digest, sizeBytes }: BlobId,
     ask: Ask,
@@ -101,10 +105,12 @@ export class BlobPeer {
       throw lied("pieces that nobody asked for");
     }
     o.onHead(pieces, checked(head.have, pieceCount(sizeBytes)));
-    for (const piece of pieces) {
-      const { start, end } = pieceRange({ sizeBytes }, piece);
-      const bytes = o.take?.(end - start) ?? Buffer.allocUnsafe(end - start);
-      yield { piece, bytes: await this.#fill(stream, bytes, o) };
+    const memory = new PieceMemory({ sizeBytes }, pieces, o.take);
+    memory.skip(stream.putInto((lengthBytes) => memory.place(lengthBytes)));
+    for (const [index, piece] of pieces.entries()) {
+      const bytes = await this.#fill(stream, memory.of(index), o);
+      memory.leave(index);
+      yield { piece, bytes };
     }
     await this.#expectEnd(stream, o);
   }
@@ -148,13 +154,13 @@ export class BlobPeer {
     return this.#fill(stream, Buffer.allocUnsafe(sizeBytes), o);
   }
 
-  /** Usually in parts of a megabyte. */
+  /** Usually in parts of a megabyte, and most of them are there already: see PieceMemory. */
   async #fill(stream: PeerStream, bytes: Uint8Array, o: Waiting): Promise<Uint8Array> {
     for (let filled = 0; filled < bytes.length; ) {
       const message = await this.#receive(stream, o);
       if (message === null || message.length === 0) throw lied("too few bytes");
       if (message.length > bytes.length - filled) throw lied("too many bytes");
-      bytes.set(message, filled);
+      if (!isAt(message, bytes, filled)) bytes.set(message, filled);
       filled += message.length;
     }
     return bytes;
@@ -172,6 +178,10 @@ export class BlobPeer {
       stream.receive({ signal: inTime }),
     );
   }
+}
+
+function isAt(part: Uint8Array, bytes: Uint8Array, offset: number): boolean {
+  return part.buffer === bytes.buffer && part.byteOffset === bytes.byteOffset + offset;
 }
 
 function mutable({ offered, count, again }: Ask) {

@@ -8,7 +8,7 @@ import type { Have } from "./wire.ts";
 export type LocalBlobs = Pick<BlobStore, "stat" | "read"> & Pick<PieceStore, "piecesOf">;
 
 /** Messages of more would hold up what else the event loop has to do, of less would cost more than they carry. */
-const PART_BYTES = 1024 * 1024;
+export const PART_BYTES = 1024 * 1024;
 
 /** What this node has of a blob: the whole, or what has come of it so far. */
 export class Holding {
@@ -39,7 +39,11 @@ export class Holding {
     return this.#blobs.piecesOf(this.blob.digest)?.has(piece) ?? true;
   }
 
-  async *read(piece: number, o: Waiting): AsyncIterable<Uint8Array> {
+  /** In parts of `PART_BYTES` at most, each in memory that `memory` gives. */
+  async *read(
+    piece: number,
+    o: Waiting & { readonly memory?: (sizeBytes: number) => Uint8Array },
+  ): AsyncIterable<Uint8Array> {
     const { start, end } = pieceRange(this.blob, piece);
     for (let done = 0; done < end - start; ) {
       const part = { start: done, end: Math.min(done + PART_BYTES, end - start) };

@@ -1,16 +1,20 @@
 import { Worker } from "node:worker_threads";
 import { PIECE_BYTES } from "../core/pieces.ts";
+import { BufferPool } from "./buffer-pool.ts";
 
 /** It needs a tenth of it. */
 const OLD_GENERATION_MB_MAX = 32;
+/** As many as are ever in use at once, or nearly: see REQUESTS_MAX of Swarm. */
+const BUFFERS_KEPT_MAX = 16;
 
-/**
- * Memory for pieces that arrive, and a thread that hashes them in it. Both share the memory, so nothing is copied; and it is
- * used again, since memory that is taken anew for each piece makes the garbage collector the most expensive part of a copy.
- */
+/** Memory for pieces that arrive, and a thread that hashes them in it: both share the memory, so nothing is copied. */
 export class PieceHasher implements AsyncDisposable {
   readonly #worker: Worker;
-  readonly #free: SharedArrayBuffer[] = [];
+  readonly #memory = new BufferPool({
+    bufferBytes: PIECE_BYTES,
+    keptMax: BUFFERS_KEPT_MAX,
+    make: (bytes) => new SharedArrayBuffer(bytes),
+  });
   /** In the order in which they were sent. */
   readonly #waiting: PromiseWithResolvers<Uint8Array>[] = [];
   #failure: Error | undefined;
@@ -31,13 +35,12 @@ export class PieceHasher implements AsyncDisposable {
   }
 
   take(sizeBytes: number): Uint8Array {
-    if (sizeBytes > PIECE_BYTES) throw new Error(`${sizeBytes} bytes are more than a piece`);
-    return new Uint8Array(this.#free.pop() ?? new SharedArrayBuffer(PIECE_BYTES), 0, sizeBytes);
+    return this.#memory.take(sizeBytes);
   }
 
   /** Nobody uses it any more. */
-  give({ buffer }: Uint8Array): void {
-    if (buffer instanceof SharedArrayBuffer) this.#free.push(buffer);
+  give(bytes: Uint8Array): void {
+    this.#memory.give(bytes);
   }
 
   hash(bytes: Uint8Array): Promise<Uint8Array> {

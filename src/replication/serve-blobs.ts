@@ -4,9 +4,10 @@ import { isAborted, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Counter, Metrics } from "../core/metrics.ts";
 import type { PeerStream, PeerStreams, Waiting } from "../core/ports.ts";
+import { BufferPool } from "./buffer-pool.ts";
 import { ReplicationError } from "./errors.ts";
 import { GivenPieces } from "./given-pieces.ts";
-import { Holding, type LocalBlobs } from "./holding.ts";
+import { Holding, type LocalBlobs, PART_BYTES } from "./holding.ts";
 import type { Pace } from "./pace.ts";
 import type { PieceHashes } from "./piece-hashes.ts";
 import { decodeRequest, encodeHead, HASH_BYTES, type Head, type Request } from "./wire.ts";
@@ -25,6 +26,7 @@ export interface ServeBlobsDeps {
 
 /** Each holds two parts of a piece. */
 const SERVED_MAX = 16;
+const PARTS_KEPT_MAX = 8;
 /** While hashes are made: well within any caller's patience. */
 const AT_WORK_INTERVAL_MS = 5_000;
 const AT_WORK = new Uint8Array(0);
@@ -38,8 +40,13 @@ export function serveBlobs(deps: ServeBlobsDeps): Disposable {
   });
   const given = new GivenPieces(deps.clock);
   const served = { count: 0 };
+  const parts = new BufferPool({
+    bufferBytes: PART_BYTES,
+    keptMax: PARTS_KEPT_MAX,
+    make: (bytes) => new ArrayBuffer(bytes),
+  });
   return deps.streams.handle("blob", (stream) =>
-    new Answer(stream, { ...deps, sent, given, served }).run(),
+    new Answer(stream, { ...deps, sent, given, served, parts }).run(),
   );
 }
 
@@ -48,6 +55,7 @@ interface AnswerDeps extends ServeBlobsDeps {
   readonly given: GivenPieces;
   /** Requests for pieces that are being answered. */
   readonly served: { count: number };
+  readonly parts: BufferPool;
 }
 
 class Answer {
@@ -129,20 +137,30 @@ class Answer {
     const offer = { pieces: offered, count, again };
     const pieces = this.#deps.given.choose(request.blob, offer, (piece) => holding.has(piece));
     await this.#head({ reply: "pieces", pieces, have: holding.have });
+    const memory = (sizeBytes: number): Uint8Array => this.#deps.parts.take(sizeBytes);
     for (const piece of pieces) {
-      for await (const bytes of holding.read(piece, this.#o)) await this.#sendPaced(bytes);
+      for await (const bytes of holding.read(piece, { ...this.#o, memory })) {
+        await this.#sendPaced(bytes);
+      }
     }
   }
 
+  /** The memory is used again when every part of it has gone. */
   async #sendPaced(bytes: Uint8Array): Promise<void> {
-    const { pace, sent } = this.#deps;
+    const { pace, sent, parts } = this.#deps;
+    let users = 1;
+    const leave = (): void => {
+      if (--users === 0) parts.give(bytes);
+    };
     for (let start = 0; start < bytes.length; ) {
       const part = bytes.subarray(start, start + pace.stepBytes());
       await pace.take(part.length, this.#o);
-      await this.#send(part);
+      users++;
+      await this.#stream.send(part, { ...this.#o, onSent: leave });
       sent.add({}, part.length);
       start += part.length;
     }
+    leave();
   }
 
   async #holding(request: Request & { readonly call: "state" | "hashes" | "pieces" }) {
