@@ -1,96 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
+import { closeSync, openSync, readdirSync, writeSync } from "node:fs";
 import path from "node:path";
 import postgres from "postgres";
-import t, { type Test } from "tap";
-import { TestCluster, until, untilText } from "../fixtures/cluster.ts";
+import t from "tap";
+import { PIECE_BYTES } from "../../src/core/pieces.ts";
+import { copied, metric, openLargeModel, readyOn, SIZE_BYTES, SLOW } from "../fixtures/bad-days.ts";
+import { until, untilText } from "../fixtures/cluster.ts";
 import { TestDaemon } from "../fixtures/daemon.ts";
-import { writeLargeModel } from "../fixtures/large-model.ts";
 import { tempFolder } from "../fixtures/temp-folder.ts";
 
 t.setTimeout(300_000);
 
-const MEGABYTE = 1_000_000;
-const PIECE_BYTES = 4 * 2 ** 20;
-const SIZE_BYTES = 64 * MEGABYTE;
-/** A copy takes long enough to be met in the middle. */
-const SLOW = { OLLAMA_REPLICAS: "2", OLLAMA_TRANSFER_RATE: "16" };
-
-type Body = Record<string, unknown>;
-
-function readyOn(...names: string[]) {
-  return ({ replicas }: Body): boolean =>
-    (replicas as { node_name: string; state: string }[])
-      .filter(({ state }) => state === "ready")
-      .map(({ node_name: name }) => name)
-      .sort()
-      .join() === names.join();
-}
-
-/** Whether a copy is under way that has come so far. */
-function copied(bytesMin: number) {
-  return ({ transfers }: Body): boolean =>
-    (transfers as { done_bytes: number }[]).some(({ done_bytes: bytes }) => bytes >= bytesMin);
-}
-
-async function metric(url: string, name: string): Promise<number> {
-  const text = await untilText(url, (text) => text.includes(name));
-  const line = text.split("\n").find((row) => row.startsWith(name));
-  return Number(line?.split(" ").at(-1) ?? 0);
-}
-
-async function open(t: Test, ...holders: string[]) {
-  const cluster = await TestCluster.open();
-  t.teardown(() => cluster[Symbol.asyncDispose]());
-  const file = path.join(tempFolder(t), "large.gguf");
-  const bytes = writeLargeModel(file, SIZE_BYTES);
-  for (const name of holders) await cluster.importDemo(name, file);
-  const blobOf = (name: string): string | undefined => {
-    const blobs = path.join(cluster.dataDir(name), "models/blobs");
-    return readdirSync(blobs)
-      .filter((entry) => entry.startsWith("sha256-"))
-      .map((entry) => path.join(blobs, entry))
-      .find((place) => statSync(place).size === bytes.length);
-  };
-  const isWholeOn = (name: string): boolean => {
-    const place = blobOf(name);
-    return place !== undefined && readFileSync(place).equals(bytes);
-  };
-  return { cluster, blobOf, isWholeOn };
-}
-
-t.test("the source is killed in the middle: the rest comes when it is back", async (t) => {
-  const { cluster, isWholeOn } = await open(t, "a");
-  const source = cluster.start("a", SLOW);
-  await source.ready();
-  const b = await cluster.start("b", SLOW).ready();
-  await until(`${b.apiUrl}/api/cluster/transfers?local=true`, copied(SIZE_BYTES / 4));
-  await source.kill("SIGKILL");
-  const again = await cluster.start("a", SLOW).ready();
-  await until(`${b.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
-  t.ok(isWholeOn("b"));
-  const received = await metric(b.metricsUrl, "ollamamax_replication_received_bytes_total");
-  t.ok(received <= SIZE_BYTES + 3 * PIECE_BYTES, `${received} bytes came`);
-  const sent = await metric(again.metricsUrl, "ollamamax_replication_sent_bytes_total");
-  t.ok(sent < SIZE_BYTES, `${sent} bytes were sent after the restart`);
-});
-
-t.test("the receiver is killed in the middle: it goes on where it was", async (t) => {
-  const { cluster, isWholeOn } = await open(t, "a");
-  const a = await cluster.start("a", SLOW).ready();
-  const receiver = cluster.start("b", SLOW);
-  const b = await receiver.ready();
-  await until(`${b.apiUrl}/api/cluster/transfers?local=true`, copied(SIZE_BYTES / 2));
-  await receiver.kill("SIGKILL");
-  const again = await cluster.start("b", SLOW).ready();
-  await until(`${a.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
-  t.ok(isWholeOn("b"));
-  const received = await metric(again.metricsUrl, "ollamamax_replication_received_bytes_total");
-  t.ok(received < (SIZE_BYTES * 3) / 4, `${received} bytes came after the restart`);
-});
-
 t.test("the database stops: the copy goes on, and its end is recorded later", async (t) => {
-  const { cluster, isWholeOn } = await open(t, "a");
+  const { cluster, isWholeOn } = await openLargeModel(t, "a");
   await cluster.start("a", SLOW).ready();
   const b = await cluster.start("b", SLOW).ready();
   await until(`${b.apiUrl}/api/cluster/transfers?local=true`, copied(SIZE_BYTES / 4));
@@ -111,7 +33,7 @@ t.test("the database stops: the copy goes on, and its end is recorded later", as
 });
 
 t.test("the model is deleted while it is copied: it does not come back", async (t) => {
-  const { cluster } = await open(t, "a");
+  const { cluster } = await openLargeModel(t, "a");
   const a = await cluster.start("a", SLOW).ready();
   const b = await cluster.start("b", SLOW).ready();
   await until(`${b.apiUrl}/api/cluster/transfers?local=true`, copied(SIZE_BYTES / 4));
@@ -136,7 +58,7 @@ t.test("the model is deleted while it is copied: it does not come back", async (
 t.test(
   "a source with wrong bytes on its disk is found out, and the others make up for it",
   async (t) => {
-    const { cluster, blobOf, isWholeOn } = await open(t, "a", "b");
+    const { cluster, blobOf, isWholeOn } = await openLargeModel(t, "a", "b");
     const three = { ...SLOW, OLLAMA_REPLICAS: "3", OLLAMA_TRANSFER_RATE: "0" };
     const [, b] = await Promise.all(["a", "b"].map((name) => cluster.start(name, three).ready()));
     if (!b) throw new Error("two were started");
@@ -167,7 +89,7 @@ t.test(
 );
 
 t.test("the leader is killed in the middle of its plan: no copy is made twice", async (t) => {
-  const { cluster, isWholeOn } = await open(t, "a");
+  const { cluster, isWholeOn } = await openLargeModel(t, "a");
   const three = { ...SLOW, OLLAMA_REPLICAS: "3" };
   // Whoever is there first leads.
   const leader = cluster.start("b", three);
@@ -185,7 +107,7 @@ t.test("the leader is killed in the middle of its plan: no copy is made twice", 
 });
 
 t.test("two nodes import the same model at once: one model on two nodes", async (t) => {
-  const { cluster } = await open(t);
+  const { cluster } = await openLargeModel(t);
   const [a, b] = await Promise.all(["a", "b"].map((name) => cluster.start(name, SLOW).ready()));
   if (!a || !b) throw new Error("two were started");
   const imports = ["a", "b"].map((name) => {
