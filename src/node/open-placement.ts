@@ -1,8 +1,10 @@
 import path from "node:path";
 import type { ModelStore } from "../blobs/model-store.ts";
 import type { StoreKeeper } from "../blobs/store-keeper.ts";
+import type { NodeJob, Refusal } from "../core/jobs.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { NodeId } from "../core/node-id.ts";
+import type { Waiting } from "../core/ports.ts";
 import { JobMetrics } from "../jobs/job-metrics.ts";
 import { PgNodeJobs } from "../jobs/pg-node-jobs.ts";
 import type { Mesh } from "../mesh/mesh.ts";
@@ -15,6 +17,7 @@ import { PlacedModels } from "../replication/placed-models.ts";
 import { Placement } from "../replication/placement.ts";
 import type { Config } from "./config/config.ts";
 import type { NodeDeps } from "./deps.ts";
+import { recordSeen } from "./record-seen.ts";
 
 const POLL_MS = 2_000;
 const PLACEMENT = {
@@ -65,6 +68,7 @@ export async function serveNodeJobs(
   config: Config,
   parts: {
     readonly self: NodeId;
+    readonly registry: Registry;
     readonly jobs: PgNodeJobs;
     readonly models: ModelStore;
     readonly keeper: StoreKeeper;
@@ -73,10 +77,18 @@ export async function serveNodeJobs(
   stack: AsyncDisposableStack,
   deps: Deps,
 ): Promise<PlacedModels> {
-  const { self, jobs } = parts;
+  const { self, registry, jobs } = parts;
   const placed = await PlacedModels.open(path.join(config.OLLAMA_DATA_DIR, "placed.json"), deps);
   const stopping = new AbortController();
-  const served = jobs.serve(self, (job, o) => doNodeJob(job, { ...parts, placed }, o), stopping);
+  const work = async (job: NodeJob, o: Waiting): Promise<Refusal | undefined> => {
+    const refusal = await doNodeJob(job, { ...parts, placed }, o);
+    if (!refusal) return undefined;
+    const { kind, name, model } = job;
+    const details = { node: self, kind, name, model, problem: refusal.refused };
+    await recordSeen(registry, { table: "model_replicas", operation: "REFUSED", details }, deps);
+    return refusal;
+  };
+  const served = jobs.serve(self, work, stopping);
   stack.defer(async () => {
     stopping.abort();
     await served;

@@ -3,23 +3,22 @@ import { LocalFiles } from "../blobs/local-files.ts";
 import type { ModelStore } from "../blobs/model-store.ts";
 import type { StoreKeeper } from "../blobs/store-keeper.ts";
 import type { ManifestDigest } from "../core/digest.ts";
-import { messageOf } from "../core/errors.ts";
 import { parseManifest } from "../core/manifest.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { Waiting } from "../core/ports.ts";
 import type { LlamaEngine } from "../engine/llama-engine.ts";
 import type { Mesh } from "../mesh/mesh.ts";
-import { recordEvent } from "../registry/audit.ts";
 import type { Registry } from "../registry/registry.ts";
 import { PeerFiles } from "../replication/cluster-files.ts";
-import { type BadPeer, COPIER_OPTIONS, ModelCopier } from "../replication/model-copier.ts";
+import { COPIER_OPTIONS, ModelCopier } from "../replication/model-copier.ts";
 import { NodeCopies } from "../replication/node-copies.ts";
 import { Pace } from "../replication/pace.ts";
 import { PieceHashes } from "../replication/piece-hashes.ts";
 import { serveBlobs } from "../replication/serve-blobs.ts";
 import type { Config } from "./config/config.ts";
 import type { NodeDeps } from "./deps.ts";
+import { recordSeen } from "./record-seen.ts";
 
 /** While requests run here; what is left of the event loop is theirs. */
 const BUSY_BYTES_PER_SECOND = 20_000_000;
@@ -61,7 +60,15 @@ export function openReplication(
   };
   const copier = new ModelCopier(COPIER_OPTIONS, {
     ...{ ...deps, streams, blobs: models, shelf, hashes, pace: pace() },
-    onBadPeer: (bad) => void recordBadPeer(registry, view.self().id, bad, deps),
+    onBadPeer: (bad) =>
+      void recordSeen(
+        registry,
+        {
+          ...{ table: "model_replicas", operation: "BAD_PEER" },
+          details: { reporter: view.self().id, ...bad },
+        },
+        deps,
+      ),
   });
   const copies = new NodeCopies({ ...deps, copier, models, view, replicas });
   const local = new LocalFiles(models, keeper);
@@ -74,19 +81,4 @@ export function openReplication(
       .filter(({ node, state }) => state === "ready" && node !== view.self().id)
       .map(({ node }) => node);
   return { copier, copies, files: new PeerFiles({ ...deps, local, holders, streams }) };
-}
-
-/** The log and the metrics have it too, so nothing is kept for a database that is away. */
-async function recordBadPeer(
-  registry: Registry,
-  reporter: NodeId,
-  bad: BadPeer,
-  { log, stopping }: NodeDeps,
-): Promise<void> {
-  const event = { table: "model_replicas", operation: "BAD_PEER", details: { reporter, ...bad } };
-  try {
-    await registry.run("audit_write", (sql) => recordEvent(sql, event), { signal: stopping });
-  } catch (error) {
-    log.warn({ problem: messageOf(error) }, "a bad peer is not in the audit log");
-  }
 }

@@ -72,8 +72,10 @@ t.test("a removal takes the model that is meant, and no other of that name", asy
 });
 
 t.test("what will not be better next time is refused, the rest is tried again", async (t) => {
-  const full = await open([], new AppError("DISK_FULL", "no space is left"));
-  t.same(await doNodeJob(copyJob, full.deps, o), { refused: "no space is left" });
+  for (const code of ["DISK_FULL", "MODELS_DIR_NOT_WRITABLE", "MANIFEST_INVALID", "NOT_WANTED"]) {
+    const final = await open([], new AppError(code, "it says why"));
+    t.same(await doNodeJob(copyJob, final.deps, o), { refused: "it says why" }, code);
+  }
   const alone = await open([], new AppError("NO_SOURCE", "nobody has it"));
   await t.rejects(doNodeJob(copyJob, alone.deps, o), { code: "NO_SOURCE" });
   const bad = await doNodeJob({ ...copyJob, name: "../x" }, alone.deps, o);

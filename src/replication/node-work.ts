@@ -14,7 +14,12 @@ export interface NodeWorkDeps {
 }
 
 /** What no second try on this node would mend. */
-const FINAL: ReadonlySet<string> = new Set(["DISK_FULL", "MODELS_DIR_NOT_WRITABLE", "NOT_WANTED"]);
+const FINAL: ReadonlySet<string> = new Set([
+  "DISK_FULL",
+  "MODELS_DIR_NOT_WRITABLE",
+  "MANIFEST_INVALID",
+  "NOT_WANTED",
+]);
 
 /** Does what the cluster wants of this node. Done already, it is done at once. */
 export async function doNodeJob(

@@ -9,7 +9,7 @@ import { until, untilText } from "../fixtures/cluster.ts";
 import { TestDaemon } from "../fixtures/daemon.ts";
 import { tempFolder } from "../fixtures/temp-folder.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 t.test("the database stops: the copy goes on, and its end is recorded later", async (t) => {
   const { cluster, isWholeOn } = await openLargeModel(t, "a");
