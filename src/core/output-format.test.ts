@@ -42,6 +42,43 @@ const ROWS: readonly (readonly [model: string, template: string, format: OutputF
     "'<｜Assistant｜><｜tool▁calls▁begin｜><｜tool▁call▁begin｜>' {{'<｜Assistant｜><think>\\n'}}",
     { calls: "deepseek", thinking: THINK },
   ],
+  [
+    "Kimi K2",
+    "<|tool_calls_section_begin|>{{- '<|tool_call_begin|>' + id + '<|tool_call_argument_begin|>' }}",
+    { calls: "kimi" },
+  ],
+  [
+    "MiniMax M2",
+    "{%- set toolcall_begin_token = '<minimax:tool_call>' -%}{{- ']~b]ai\n<think>\n' }}",
+    { calls: "minimax", thinking: THINK },
+  ],
+  [
+    "Command R7B",
+    "Start by writing <|START_THINKING|>, close with <|END_THINKING|>. Action: write <|START_ACTION|>",
+    { calls: "command", thinking: { open: "<|START_THINKING|>", close: "<|END_THINKING|>" } },
+  ],
+  [
+    "Granite 3",
+    "'<|start_of_role|>system<|end_of_role|>' respond only with <|tool_call|> followed by a JSON list",
+    { calls: "granite" },
+  ],
+  [
+    "Granite 4",
+    "'<|start_of_role|>system<|end_of_role|>' within <tool_call></tool_call> XML tags",
+    { calls: "hermes" },
+  ],
+  [
+    "Nemotron Nano 2",
+    '<TOOLCALL>[{"name": </TOOLCALL> <think>',
+    { calls: "nemotron", thinking: THINK },
+  ],
+  ["Phi 4 mini", "{{ '<|tool|>' + tools + '<|/tool|>' + '<|end|>' }}", { calls: "phi" }],
+  ["Phi 4 mini in Ollama", 'functools[{"name": "function name", "arguments"', { calls: "phi" }],
+  [
+    "Llama 4",
+    '<|header_start|>{{- \'Respond in the format {"name": function name, "parameters": dictionary\' }}',
+    { calls: "llama" },
+  ],
   ["gpt-oss", '{{- "<|start|>assistant<|channel|>analysis<|message|>" }}', { calls: "harmony" }],
   [
     "Seed-OSS",

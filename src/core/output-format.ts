@@ -12,7 +12,19 @@ export interface ThinkingMarks {
   readonly close: string;
 }
 
-export const CALL_FORMATS = ["hermes", "llama", "mistral", "deepseek", "harmony"] as const;
+export const CALL_FORMATS = [
+  "hermes",
+  "llama",
+  "mistral",
+  "deepseek",
+  "harmony",
+  "kimi",
+  "minimax",
+  "command",
+  "granite",
+  "nemotron",
+  "phi",
+] as const;
 export type CallFormat = (typeof CALL_FORMATS)[number];
 
 /**
@@ -23,9 +35,18 @@ const CALLS: readonly (readonly [format: CallFormat, ...words: string[]])[] = [
   ["harmony", "<|channel|>"],
   ["deepseek", "<｜tool▁calls▁begin｜>"],
   ["mistral", "[TOOL_CALLS]"],
+  ["kimi", "<|tool_call_argument_begin|>"],
+  ["minimax", "<minimax:tool_call>"],
+  ["command", "<|START_ACTION|>"],
+  ["granite", "<|start_of_role|>", "<|tool_call|>"],
+  ["nemotron", "<TOOLCALL>"],
+  ["phi", "<|/tool|>"],
+  ["phi", "functools["],
   ["hermes", "<tool_call>"],
   ["llama", "<|python_tag|>"],
+  ["llama", "<|python_start|>"],
   ["llama", "<|start_header_id|>", '"parameters"'],
+  ["llama", "<|header_start|>", '"parameters"'],
 ];
 
 const THINKING: readonly ThinkingMarks[] = [

@@ -2,14 +2,14 @@ import type { ToolCall } from "../../core/inference.ts";
 import { isRecord } from "../json/decode.ts";
 
 /**
- * The call that a JSON object describes, in the words of any family: `name` (Llama also `function`), with `arguments` or
- * `parameters`, at the top or under `function`. Undefined when it is none.
+ * The call that a JSON object describes, in the words of any family: `name` (Llama also `function`, Command `tool_name`), with
+ * `arguments` or `parameters`, at the top or under `function`. Undefined when it is none.
  */
 export function callOf(json: string | undefined): ToolCall | undefined {
   const given = objectOf(json);
   if (!given) return undefined;
   const call = isRecord(given["function"]) ? given["function"] : given;
-  const name = textOf(call["name"]) ?? textOf(call["function"]);
+  const name = textOf(call["name"]) ?? textOf(call["function"]) ?? textOf(call["tool_name"]);
   const id = textOf(given["id"]);
   const written = call["arguments"] ?? call["parameters"] ?? {};
   const values = typeof written === "string" ? objectOf(written) : written;

@@ -1,68 +1,75 @@
 import type { CallFormat } from "../../core/output-format.ts";
+import { type CallFamily, NAME } from "./call-family.ts";
 import { callOf, namedCall } from "./call-of.ts";
 import type { Cursor, Parse } from "./cursor.ts";
-import { functionCall, keyedCall } from "./tagged-calls.ts";
+import { deepseek, kimi } from "./enclosed-calls.ts";
+import { listed, listedCalls, oneCall } from "./listed-calls.ts";
+import { functionCall, invokeCall, keyedCall } from "./tagged-calls.ts";
 import type { Tools } from "./tools.ts";
 
-/**
- * How a family of models writes calls into its text. `calls` begins with the mark held, gives the calls out as they become
- * whole, and tells whether there was one; what it leaves held is text.
- */
-export interface CallFamily {
-  readonly marks: readonly string[];
-  readonly calls: (cursor: Cursor, tools: Tools, mark: string) => Parse<boolean>;
-  /** Calls that begin the answer without a mark. */
-  readonly bare?: (cursor: Cursor, tools: Tools) => Parse<boolean>;
-}
-
-const NAME = /^[\w.:-]+/;
+const FUNCTION = "<function=";
 
 /**
  * `<tool_call>{"name": …, "arguments": {…}}</tool_call>`: Hermes 2 and 3, Qwen 2.5 and 3, and those trained like them. Some
- * write tags inside in place of JSON.
+ * write a list or tags inside in place of JSON; Qwen 3 Coder often leaves out the mark before its tags.
  */
 const hermes: CallFamily = {
-  marks: ["<tool_call>"],
-  *calls(cursor, tools) {
+  marks: ["<tool_call>", FUNCTION],
+  *calls(cursor, tools, mark) {
+    const isBare = mark === FUNCTION;
     for (let count = 0; ; count++) {
-      yield* cursor.spaces();
+      if (count > 0) yield* cursor.run(/^[\s,]+/);
+      else yield* cursor.spaces();
       if (count > 0 && (yield* cursor.word("</tool_call>"))) {
         cursor.drop();
         return true;
       }
-      if (!(yield* hermesCall(cursor, tools))) return count > 0;
+      if (isBare && count > 0) return true;
+      const found = isBare
+        ? yield* functionCall(cursor, tools, { isKnown: true })
+        : yield* hermesCall(cursor, tools);
+      if (!found) return count > 0;
     }
   },
 };
 
 function* hermesCall(cursor: Cursor, tools: Tools): Parse<boolean> {
-  if (yield* cursor.word("<function=")) return yield* functionCall(cursor, tools);
+  if (yield* cursor.word(FUNCTION)) return yield* functionCall(cursor, tools);
+  if (yield* cursor.word("[")) return yield* listedCalls(cursor);
   if (!(yield* cursor.comes(["{"]))) return yield* keyedCall(cursor, tools);
-  const call = callOf(yield* cursor.json());
-  if (!call) return false;
-  cursor.drop();
-  yield { type: "call", call };
-  return true;
+  return yield* oneCall(cursor);
 }
 
 /** What a call's JSON may begin with: everything else is an answer in JSON. */
 const LLAMA_KEYS = ['"name"', '"parameters"', '"arguments"', '"type"', '"function"', '"id"'];
 
 /**
- * `{"name": …, "parameters": {…}}`, after `<|python_tag|>` or as the whole answer, and more of them after a semicolon: Llama
- * 3.1 to 3.3. Without the mark only the names of tools that were given tell a call from an answer in JSON.
+ * `{"name": …, "parameters": {…}}`, after a mark or as the whole answer, and more of them after a semicolon: Llama 3.1 to 4.
+ * Without the mark only the names of tools that were given tell a call from an answer in JSON; small ones put it into a
+ * block of Markdown.
  */
 const llama: CallFamily = {
-  marks: ["<|python_tag|>"],
+  marks: ["<|python_tag|>", "<|python_start|>"],
   *calls(cursor) {
     yield* cursor.spaces();
-    return yield* llamaCalls(cursor, undefined);
+    return yield* closed(cursor, llamaCalls(cursor, undefined), "<|python_end|>");
   },
   *bare(cursor, tools) {
     yield* cursor.spaces();
-    return yield* llamaCalls(cursor, tools);
+    if (!(yield* cursor.word("```"))) return yield* llamaCalls(cursor, tools);
+    yield* cursor.word("json");
+    yield* cursor.spaces();
+    return yield* closed(cursor, llamaCalls(cursor, tools), "```");
   },
 };
+
+/** Drops the mark that ends the calls, if it comes. */
+function* closed(cursor: Cursor, calls: Parse<boolean>, mark: string): Parse<boolean> {
+  if (!(yield* calls)) return false;
+  yield* cursor.spaces();
+  if (cursor.held.trim() === "" && (yield* cursor.word(mark))) cursor.drop();
+  return true;
+}
 
 function* llamaCalls(cursor: Cursor, tools: Tools | undefined): Parse<boolean> {
   for (let count = 0; ; count++) {
@@ -94,7 +101,7 @@ const mistral: CallFamily = {
   marks: ["[TOOL_CALLS]"],
   *calls(cursor) {
     yield* cursor.spaces();
-    if (yield* cursor.word("[")) return yield* mistralList(cursor);
+    if (yield* cursor.word("[")) return yield* listedCalls(cursor);
     const name = yield* cursor.run(NAME);
     const id = (yield* cursor.word("[CALL_ID]")) ? yield* cursor.run(NAME) : undefined;
     yield* cursor.word("[ARGS]");
@@ -107,75 +114,38 @@ const mistral: CallFamily = {
   },
 };
 
-function* mistralList(cursor: Cursor): Parse<boolean> {
-  for (let count = 0; ; count++) {
-    yield* cursor.spaces();
-    const call = callOf(yield* cursor.json());
-    if (!call) return count > 0;
-    cursor.drop();
-    yield { type: "call", call };
-    yield* cursor.spaces();
-    const next = yield* cursor.oneOf([",", "]"]);
-    if (next === "]") cursor.drop();
-    if (next !== ",") return true;
-  }
-}
-
-/** Its tokens are written in several ways by what was trained on its answers. */
-const deepseekMarks = (text: string): readonly string[] =>
-  ["▁", "_", " ", "\\_"].map((space) => `<｜${text.replaceAll(" ", space)}｜>`);
-
-const DEEPSEEK = {
-  callsBegin: deepseekMarks("tool calls begin"),
-  callsEnd: deepseekMarks("tool calls end"),
-  callBegin: deepseekMarks("tool call begin"),
-  callEnd: deepseekMarks("tool call end"),
-  separator: deepseekMarks("tool sep"),
-};
-
-/**
- * Between its tokens, `function<sep>name`, a line end and the arguments in a block of Markdown (V3 and R1), or
- * `name<sep>{…}` (V3.1).
- */
-const deepseek: CallFamily = {
-  marks: [...DEEPSEEK.callsBegin, ...DEEPSEEK.callBegin],
-  *calls(cursor, _tools, mark) {
-    const begun = DEEPSEEK.callBegin.includes(mark);
+/** `<minimax:tool_call><invoke name="…"><parameter name="…">…</parameter></invoke>…</minimax:tool_call>`: MiniMax M2. */
+const minimax: CallFamily = {
+  marks: ["<minimax:tool_call>"],
+  *calls(cursor, tools) {
     for (let count = 0; ; count++) {
       yield* cursor.spaces();
-      if (count > 0 && (yield* cursor.oneOf(DEEPSEEK.callsEnd))) {
+      if (count > 0 && (yield* cursor.word("</minimax:tool_call>"))) {
         cursor.drop();
         return true;
       }
-      const isCall = (begun && count === 0) || (yield* cursor.oneOf(DEEPSEEK.callBegin));
-      if (!isCall || !(yield* deepseekCall(cursor))) return count > 0;
-      yield* cursor.spaces();
-      if (yield* cursor.oneOf(DEEPSEEK.callEnd)) cursor.drop();
+      if (!(yield* invokeCall(cursor, tools))) return count > 0;
     }
   },
 };
 
-function* deepseekCall(cursor: Cursor): Parse<boolean> {
-  const before = yield* cursor.run(NAME);
-  if (!(yield* cursor.oneOf(DEEPSEEK.separator))) return false;
-  const after = yield* cursor.run(NAME);
-  yield* cursor.spaces();
-  const fenced = yield* cursor.word("```json");
-  yield* cursor.spaces();
-  const call = namedCall(after === "" ? before : after, yield* cursor.json());
-  if (!call || call.name === "") return false;
-  cursor.drop();
-  yield { type: "call", call };
-  if (!fenced) return true;
-  yield* cursor.spaces();
-  if (yield* cursor.word("```")) cursor.drop();
-  return true;
-}
+/** Command R7B and A also mark what they say: as a response, later ones as a text. */
+const command: CallFamily = {
+  ...listed(["<|START_ACTION|>"], ["<|END_ACTION|>"]),
+  silent: ["<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_TEXT|>", "<|END_TEXT|>"],
+};
 
 /** Harmony is more than calls: see `harmony.ts`. */
-export const CALL_FAMILIES: Readonly<Partial<Record<CallFormat, CallFamily>>> = {
+export const CALL_FAMILIES: Readonly<Record<Exclude<CallFormat, "harmony">, CallFamily>> = {
   hermes,
   llama,
   mistral,
   deepseek,
+  kimi,
+  minimax,
+  command,
+  // Granite 3; since 4 it writes as Hermes does.
+  granite: listed(["<|tool_call|>", "<tool_call>"], ["</tool_call>"]),
+  nemotron: listed(["<TOOLCALL>"], ["</TOOLCALL>"]),
+  phi: listed(["functools", "<|tool_call|>"], ["<|/tool_call|>"]),
 };

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import t from "tap";
 import { RECORDED_OUTPUTS } from "../../../test/fixtures/recorded-outputs.ts";
-import type { CallFormat, OutputFormat } from "../../core/output-format.ts";
+import { SOURCED_OUTPUTS } from "../../../test/fixtures/sourced-outputs.ts";
+import { CALL_FORMATS, type OutputFormat } from "../../core/output-format.ts";
 import { HELD_CHARS_MAX } from "./cursor.ts";
 import { OutputParser } from "./output-parser.ts";
 import type { OutputPart } from "./output-part.ts";
@@ -15,6 +16,7 @@ const TOOLS = toolsOf(
   })),
 );
 const THINK = { open: "<think>", close: "</think>" };
+const OUTPUTS = [...RECORDED_OUTPUTS, ...SOURCED_OUTPUTS];
 
 /** Neighbouring texts put together, so that where they were cut does not show. */
 function joined(parts: readonly OutputPart[]): readonly OutputPart[] {
@@ -34,14 +36,14 @@ function parsed(format: OutputFormat, pieces: readonly string[], tools = TOOLS) 
 }
 
 t.test("what models write", (t) => {
-  for (const { what, format, text, parts } of RECORDED_OUTPUTS) {
+  for (const { what, format, text, parts } of OUTPUTS) {
     t.strictSame(parsed(format, [text]), parts, what);
   }
   t.end();
 });
 
 t.test("it makes no difference where the text is cut", (t) => {
-  for (const { what, format, text, parts } of RECORDED_OUTPUTS) {
+  for (const { what, format, text, parts } of OUTPUTS) {
     t.strictSame(parsed(format, text.split("")), parts, `${what}: every UTF-16 unit alone`);
     t.strictSame(parsed(format, [...text]), parts, `${what}: every character alone`);
     const halves = Array.from(text, (_, at) => parsed(format, [text.slice(0, at), text.slice(at)]));
@@ -53,7 +55,7 @@ t.test("it makes no difference where the text is cut", (t) => {
   t.end();
 });
 
-const calls = fc.constantFrom<CallFormat[]>("hermes", "llama", "mistral", "deepseek", "harmony");
+const calls = fc.constantFrom(...CALL_FORMATS);
 const format: fc.Arbitrary<OutputFormat> = fc.record(
   { calls, thinking: fc.constant(THINK), beginsThinking: fc.boolean() },
   { requiredKeys: [] },
@@ -73,7 +75,10 @@ const scraps = fc.constantFrom(
   ...["<|message|>", "<|end|>", "<|call|>", "analysis", "final", "commentary to=functions.add "],
   ...['{"name": "add", "arguments": {"a": 1}}', '{"name": "add", "parameters": {}}', '{"a": "}"}'],
   ...["<function=add>", "<parameter=a>", "</parameter>", "</function>", "<arg_key>", "</arg_key>"],
-  ...["<arg_value>", "</arg_value>"],
+  ...["<arg_value>", "</arg_value>", "<|tool_calls_section_begin|>", "<|tool_call_begin|>"],
+  ...["functions.add:0", "<|tool_call_argument_begin|>", "<|tool_call_end|>", "<|tool_call|>"],
+  ...["<minimax:tool_call>", '<invoke name="add">', '<parameter name="a">', "</invoke>"],
+  ...["<|START_ACTION|>", "<|END_ACTION|>", "<|START_RESPONSE|>", "functools", "<TOOLCALL>"],
   ...["[", "]", ",", ";", "{", "}", '"', "\\", "add", "get_weather", " ", "\n", "<", "🦙", "ß"],
 );
 const mixed = fc
@@ -119,7 +124,7 @@ t.test("nothing is held back that can become nothing", (t) => {
         ["b", " <b"],
         ["><tool", ">"],
         ["s>", "<tools>"],
-        ["<tool_call>[", "<tool_call>["],
+        ["<tool_call>!", "<tool_call>!"],
         ['<tool_call>{"name":', ""],
         ["<", '<tool_call>{"name":'],
       ],

@@ -1,6 +1,7 @@
 import { CALL_FORMATS, type OutputFormat, type ThinkingMarks } from "../../core/output-format.ts";
+import type { CallFamily } from "./call-family.ts";
 import { Cursor, type Parse } from "./cursor.ts";
-import { CALL_FAMILIES, type CallFamily } from "./families.ts";
+import { CALL_FAMILIES } from "./families.ts";
 import { parseHarmony } from "./harmony.ts";
 import type { OutputPart } from "./output-part.ts";
 import type { Tools } from "./tools.ts";
@@ -42,21 +43,24 @@ export class OutputParser {
 
 function* parse(cursor: Cursor, format: OutputFormat, tools: Tools): Parse<void> {
   if (format.calls === "harmony") return yield* parseHarmony(cursor, tools);
-  const family = tools.size === 0 ? undefined : familyOf(format);
+  const known = familyOf(format);
+  const family = tools.size === 0 ? undefined : known;
   const { thinking, beginsThinking = false } = format;
   if (thinking) yield* thought(cursor, { marks: thinking, begun: beginsThinking }, family, tools);
-  const marks = family?.marks ?? [];
+  const silent = known?.silent ?? [];
+  const marks = [...(family?.marks ?? []), ...silent];
   if (family?.bare) yield* givenOut(cursor, family.bare(cursor, tools));
   for (;;) {
     const mark = yield* cursor.textUntil(marks, "content", { withSpaces: marks.length > 0 });
-    if (mark === undefined || !family) return;
-    yield* givenOut(cursor, family.calls(cursor, tools, mark));
+    if (mark === undefined) return;
+    if (silent.includes(mark)) cursor.drop();
+    else if (family) yield* givenOut(cursor, family.calls(cursor, tools, mark));
   }
 }
 
 function familyOf(format: OutputFormat): CallFamily | undefined {
   const known = CALL_FORMATS.find((name) => name === format.calls);
-  return known && CALL_FAMILIES[known];
+  return known === undefined || known === "harmony" ? undefined : CALL_FAMILIES[known];
 }
 
 /** Reads calls; what was none is content, but for the spaces after a call, which belong to it. */

@@ -15,16 +15,38 @@ export function toolsOf(definitions: readonly unknown[]): Tools {
   return tools;
 }
 
-/** The value of an argument that a model wrote as plain text: JSON, unless it may be a text. */
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/;
+
+/**
+ * The value of an argument that a model wrote as plain text, by the types that its schema allows. As Ollama reads it: what may
+ * be a text is one only when it is nothing else, and `null`, `True` and `007` mean what they say.
+ */
 export function argumentOf(text: string, schema: unknown): unknown {
-  const { type } = recordOf(schema);
-  const types = typeof type === "string" ? [type] : Array.isArray(type) ? type : ["string"];
-  if (types.includes("string")) return text;
+  const types = typesOf(schema);
+  const word = text.trim().toLowerCase();
+  if (word === "null") return null;
+  if (types.has("boolean") && (word === "true" || word === "false")) return word === "true";
+  if (NUMBER.test(word)) {
+    const number = Number(word);
+    if (types.has("number") || (types.has("integer") && Number.isInteger(number))) return number;
+  }
+  const mayBeJson = types.has("array") || types.has("object");
+  if (types.has("string") && !(mayBeJson && /^\s*[[{]/.test(text))) return text;
   try {
     return JSON.parse(text);
   } catch {
     return text; // The tool may still know what to make of it.
   }
+}
+
+/** Also of the alternatives that it lists. What says nothing means a text. */
+function typesOf(schema: unknown): ReadonlySet<string> {
+  const { type, anyOf, oneOf } = recordOf(schema);
+  const named = [type, anyOf, oneOf]
+    .flat()
+    .flatMap((item) => (isRecord(item) ? [item["type"]].flat() : [item]))
+    .filter((item) => typeof item === "string");
+  return new Set(named.length > 0 ? named : ["string"]);
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {

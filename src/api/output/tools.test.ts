@@ -1,0 +1,58 @@
+import t from "tap";
+import { argumentOf, toolsOf } from "./tools.ts";
+
+type Row = readonly [what: string, schema: unknown, text: string, value: unknown];
+
+/** As Ollama's parseValue has it (model/parsers/qwen3coder_test.go), but where a comment says otherwise. */
+const ROWS: readonly Row[] = [
+  ["no type", {}, "12", "12"],
+  ["no schema", undefined, " \nx\n ", " \nx\n "],
+  ["a text that looks like JSON", { type: "string" }, '{"a": 1}', '{"a": 1}'],
+  ["a text that looks like a number", { type: "string" }, "12345", "12345"],
+  ["nothing but spaces", { type: "string" }, "   ", "   "],
+  ["the empty text", { type: "string" }, "", ""],
+  ["null, whatever the type", { type: "string" }, "null", null],
+  ["NULL", { type: "integer" }, "NULL", null],
+  ["an integer", { type: "integer" }, "-100", -100],
+  ["with zeros in front", { type: "integer" }, "007", 7],
+  ["beyond 32 bits", { type: "integer" }, "2147483648", 2_147_483_648],
+  ["no number", { type: "integer" }, "many", "many"],
+  ["a number", { type: "number" }, "3.14", 3.14],
+  ["with an exponent", { type: "number" }, "1.5e-3", 0.0015],
+  ["nearly a number", { type: "number" }, "3.14.159", "3.14.159"],
+  ["true", { type: "boolean" }, "true", true],
+  ["as Python writes it", { type: "boolean" }, "True", true],
+  ["FALSE", { type: "boolean" }, "FALSE", false],
+  // Ollama makes false of it: a tool that is told what the model said can do better.
+  ["neither", { type: "boolean" }, "yes", "yes"],
+  ["a list", { type: "array" }, '["a", 1, null]', ["a", 1, null]],
+  ["an object", { type: "object" }, '{"a": {"b": 2}}', { a: { b: 2 } }],
+  ["a list that does not end", { type: "array" }, "[1, 2", "[1, 2"],
+  ["text or number: a number", { type: ["string", "number"] }, "42.5", 42.5],
+  ["text or number: a text", { type: ["string", "number"] }, "hello", "hello"],
+  ["text or integer: no integer", { type: ["string", "integer"] }, "42.5", "42.5"],
+  ["text or boolean", { type: ["string", "boolean"] }, "false", false],
+  ["integer or null", { type: ["integer", "null"] }, "123", 123],
+  ["text or list: a list", { anyOf: [{ type: "array" }, { type: "string" }] }, "[1]", [1]],
+  ["text or list: a text", { anyOf: [{ type: "array" }, { type: "string" }] }, "one", "one"],
+  ["alternatives without a type", { oneOf: [{ const: 1 }] }, "1", "1"],
+];
+
+t.test("what a model wrote as plain text, by its schema", (t) => {
+  for (const [what, schema, text, value] of ROWS) t.same(argumentOf(text, schema), value, what);
+  t.end();
+});
+
+t.test("tools by their names", (t) => {
+  const schema = { type: "string" };
+  const named = { function: { name: "a", parameters: { properties: { x: schema } } } };
+  const tools = toolsOf([named, { function: { name: "b" } }, { function: { name: "" } }, null, 1]);
+  t.same(
+    [...tools],
+    [
+      ["a", { x: schema }],
+      ["b", {}],
+    ],
+  );
+  t.end();
+});
