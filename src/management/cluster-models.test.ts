@@ -79,7 +79,8 @@ class Names implements ModelKeeper, Distribution {
       throw new ManagementError("NODES_FAILED", "pull model manifest: file does not exist");
     }
     if (!(await this.has(name))) this.names.push(name);
-    yield { status: "success", digest: MANIFEST };
+    // Pulls write it as clients see digests, unlike creates.
+    yield { status: "success", digest: `sha256:${MANIFEST}` };
   }
 
   async *push(request: RegistryRequest): AsyncIterable<Progress> {

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { ManifestDigest } from "../core/digest.ts";
+import { type ManifestDigest, parseManifestDigest } from "../core/digest.ts";
 import type { Distribution, RegistryRequest } from "../core/distribution.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
@@ -115,8 +115,10 @@ export class ClusterModels implements Management {
         yield line;
         continue;
       }
-      if (!o.local) await this.#removeStale(name, this.#holders(name, line.digest).add(place), o);
-      await this.#seen(o, () => this.#manifestAt(place, name) === line.digest);
+      // A pull says it with its algorithm, a create without.
+      const manifest = parseManifestDigest(line.digest ?? "");
+      if (!o.local) await this.#removeStale(name, this.#holders(name, manifest).add(place), o);
+      await this.#seen(o, () => this.#manifestAt(place, name) === manifest);
       yield { status: SUCCESS };
     }
   }

@@ -69,6 +69,23 @@ t.test("a model that is pushed can be pulled elsewhere", async (t) => {
   }
 });
 
+t.test("a registry that answers before its last bytes are done with", async (t) => {
+  const registry = await OciRegistry.open(t, { flavour: "ollama" });
+  const { client, digests } = clientWith(registry);
+  const done = Promise.withResolvers<void>();
+  const read = client.store.read.bind(client.store);
+  client.store.read = async function* (...asked: Parameters<typeof read>) {
+    yield* read(...asked);
+    await done.promise;
+  };
+  await client.push(registry);
+  done.resolve();
+  t.ok(
+    digests.every((digest) => registry.blobs.has(digest)),
+    "with the sums of what it has",
+  );
+});
+
 t.test("a model of more parts than one", async (t) => {
   const model = patternBytes(100_000_003);
   for (const flavour of ["ollama", "oci"] as const) {

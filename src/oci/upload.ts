@@ -204,7 +204,10 @@ export class Upload {
     };
   }
 
-  /** From `start` on; what lies before it in the part is in its sum all the same. */
+  /**
+   * From `start` on; what lies before it in the part is in its sum all the same. The sum is there before the last bytes are
+   * given out: whoever has received those may answer before anybody asks for more.
+   */
   async *#read(part: ByteRange, start: number, o: Moving): AsyncIterable<Uint8Array> {
     const { digest } = this.#layer;
     const hash = createHash("md5");
@@ -213,13 +216,16 @@ export class Upload {
       const before = { start: part.start, end: start };
       for await (const bytes of this.#deps.blobs.read(digest, before, o)) hash.update(bytes);
     }
+    let at = start;
+    if (at === part.end) this.#sums.set(part.start, hash.digest());
     for await (const bytes of this.#deps.blobs.read(digest, { start, end: part.end }, o)) {
       hash.update(bytes);
+      at += bytes.length;
+      if (at === part.end) this.#sums.set(part.start, hash.digest());
       yield bytes;
       this.#sentBytes.set(part.start, (this.#sentBytes.get(part.start) ?? 0) + bytes.length);
       o.touch();
     }
-    this.#sums.set(part.start, hash.digest());
   }
 
   #trying<T>({ signal }: Waiting, idleMs: number, action: (o: Moving) => Promise<T>): Promise<T> {
