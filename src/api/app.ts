@@ -25,6 +25,7 @@ import { ociErrorResponse } from "./oci/errors.ts";
 import { base, registry } from "./oci/registry.ts";
 import { blob } from "./ollama/blobs.ts";
 import { chat } from "./ollama/chat.ts";
+import { recommendations, signout, webFetch, webSearch, whoami } from "./ollama/cloud.ts";
 import { copy } from "./ollama/copy.ts";
 import { create } from "./ollama/create.ts";
 import { remove } from "./ollama/delete.ts";
@@ -70,6 +71,12 @@ export const ROUTES: readonly Route[] = [
   ["POST", "/api/copy", "models.manage", copy],
   ["DELETE", "/api/delete", "models.manage", remove],
   ["HEAD POST", "/api/blobs/:digest{.+}", "models.manage", blob],
+  ["POST", "/api/me", "models.read", whoami],
+  ["POST", "/api/signout", "models.read", signout],
+  ["DELETE", "/api/user/keys/:key", "models.read", signout],
+  ["POST", "/api/experimental/web_search", "models.use", webSearch],
+  ["POST", "/api/experimental/web_fetch", "models.use", webFetch],
+  ["GET", "/api/experimental/model-recommendations", "models.read", recommendations],
   ["POST", "/api/tokenize", "models.use", tokenize],
   ["POST", "/api/detokenize", "models.use", detokenize],
   ["POST", "/v1/chat/completions", "models.use", recorded("generate", chatCompletions)],

@@ -11,13 +11,22 @@ import { seededRandom } from "../fixtures/seeded-random.ts";
 const ALL = ROLES;
 const ANYBODY = "anybody";
 
-/** Who may call what. A route that stands here for nobody is a mistake of the test. */
+/** What is of Ollama's cloud, which is not there. */
+const NOBODY: readonly Role[] = [];
+
+/** Who may call what. */
 const TABLE: Readonly<Record<string, typeof ANYBODY | readonly Role[]>> = {
   "GET /": ANYBODY,
   "HEAD /": ANYBODY,
   "GET /api/version": ANYBODY,
   "HEAD /api/version": ANYBODY,
   "GET /api/status": ANYBODY,
+  "POST /api/me": NOBODY,
+  "POST /api/signout": NOBODY,
+  "DELETE /api/user/keys/:key": NOBODY,
+  "POST /api/experimental/web_search": NOBODY,
+  "POST /api/experimental/web_fetch": NOBODY,
+  "GET /api/experimental/model-recommendations": ALL,
   "GET /openapi.json": ANYBODY,
   "GET /docs": ANYBODY,
   "GET /health/live": ANYBODY,

@@ -8,6 +8,7 @@ import {
 } from "../../core/model-name.ts";
 import type { ReplicaIndex } from "../../core/ports.ts";
 import { HttpError } from "../http/http-error.ts";
+import { refuseCloudModel } from "./cloud.ts";
 
 /** What the cluster can serve under this name, in whatever casing; undefined when nothing. */
 export function findModel(
@@ -38,8 +39,9 @@ export function requireModel(replicas: Pick<ReplicaIndex, "models">, text: strin
   const name = parseWantedName(text);
   if (!name) throw new HttpError(400, "invalid model name");
   const record = findModel(replicas, name);
-  if (!record) throw new HttpError(404, `model '${text}' not found`);
-  return record;
+  if (record) return record;
+  refuseCloudModel(text, "remote model is unavailable");
+  throw new HttpError(404, `model '${text}' not found`);
 }
 
 /** For embed and embeddings, whose words differ. */

@@ -6,6 +6,7 @@ import { readJson } from "../http/read-body.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
 import { isRecord } from "../json/decode.ts";
+import { refuseCloudModel } from "./cloud.ts";
 import { findModel, parseWantedName } from "./find-model.ts";
 
 export const SHOW_SHAPE = {
@@ -31,7 +32,10 @@ export async function show(c: Context<ApiEnv>, context: RouteContext): Promise<R
   const name = parseWantedName(text);
   if (!name) throw new HttpError(400, "invalid model name");
   const record = findModel(context.replicas, name);
-  if (!record) throw new HttpError(404, `model '${formatShortName(name)}' not found`);
+  if (!record) {
+    refuseCloudModel(text, "remote model details are unavailable");
+    throw new HttpError(404, `model '${formatShortName(name)}' not found`);
+  }
   const { description, route } = await context.inference.show(
     record.manifest,
     { verbose: body.verbose ?? false },
