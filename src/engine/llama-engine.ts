@@ -194,6 +194,7 @@ export class LlamaEngine implements Engine, AsyncDisposable {
     return {
       modelPath: files.modelPath,
       adapterPaths: files.adapterPaths,
+      projectorPath: files.projectorPaths[0],
       template: files.template,
       system: files.system,
       messages: files.messages,

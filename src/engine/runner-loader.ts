@@ -72,7 +72,13 @@ export class RunnerLoader {
   ): Promise<LoadedRunner> {
     const { clock, log } = this.#deps;
     const startMs = clock.nowMs();
-    const runner = RunnerProcess.spawn(this.#options, { clock, log: log.child({ model }) });
+    const runner = RunnerProcess.spawn(
+      {
+        stallTimeoutMs: this.#options.stallTimeoutMs,
+        keepsErrors: spec.projectorPath === undefined,
+      },
+      { clock, log: log.child({ model }) },
+    );
     void runner.ended.then(() => this.#ended(model, runner));
     try {
       const needs = await this.#withinTimeout(o.signal, (_, signal) =>

@@ -28,6 +28,12 @@ export const RUNNER_DIED =
   "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, " +
   "check ollama server logs for details";
 
+interface RunnerProcessOptions {
+  readonly stallTimeoutMs: number;
+  /** What it writes to stderr is logged when it dies; mtmd writes prompts there. */
+  readonly keepsErrors: boolean;
+}
+
 interface Deps {
   readonly clock: Clock;
   readonly log: Logger;
@@ -71,14 +77,14 @@ export class RunnerProcess implements AsyncDisposable {
     );
   }
 
-  static spawn(options: { readonly stallTimeoutMs: number }, deps: Deps): RunnerProcess {
+  static spawn(options: RunnerProcessOptions, deps: Deps): RunnerProcess {
     const child = fork(MAIN, [], {
       execPath: process.execPath,
       execArgv: [],
       env: childEnvironment(process.env),
       serialization: "advanced",
       detached: true,
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      stdio: ["ignore", "ignore", options.keepsErrors ? "pipe" : "ignore", "ipc"],
     });
     return new RunnerProcess(child, options.stallTimeoutMs, deps);
   }

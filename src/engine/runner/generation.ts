@@ -1,5 +1,5 @@
 import type { LlamaContextSequence, SequenceEvaluateOptions, Token } from "node-llama-cpp";
-import type { Logprob } from "../../core/inference.ts";
+import { AnswerText } from "./answer-text.ts";
 import { shiftRange } from "./context-window.ts";
 import { FormatGate } from "./format-gate.ts";
 import { type GrammarState, grammarFor, replay } from "./grammar.ts";
@@ -10,7 +10,6 @@ import { type Prompt, promptFor } from "./prompt.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
 import type { Lease, Sequences } from "./sequences.ts";
-import { StopWords } from "./stop-words.ts";
 import { TokenText } from "./token-text.ts";
 
 interface Generation {
@@ -92,8 +91,8 @@ async function answerPrompt(
   });
 }
 
-function endEvent(
-  prompt: Prompt,
+export function endEvent(
+  prompt: Pick<Prompt, "promptTokens">,
   numbers: {
     readonly reason: "stop" | "length";
     readonly tokens: number;
@@ -145,7 +144,8 @@ async function sampleAnswer(
   const answer = (reason: "stop" | "length"): Answer => ({ reason, tokens, firstMs });
   const tokensMax = job.maxTokens - (job.resume?.tokens ?? 0);
   if (tokensMax <= 0 || signal.aborted) return answer("length");
-  const text = new AnswerText(tokenText(runner, prompt.tokens), job.stop, grammar.gate);
+  const pieces = tokenText(runner, prompt.tokens);
+  const text = new AnswerText(job.stop, grammar.gate);
   const penaltyWindow = (count: number): Token[] => lastTokens(prompt.tokens, tokens, count);
   const options = samplingOptions(runner, job, grammar, penaltyWindow);
   const outputs: AsyncIterable<Output> = job.logprobs
@@ -160,7 +160,7 @@ async function sampleAnswer(
       probabilities && job.logprobs
         ? logprobOf(token, probabilities, job.logprobs.top, runner.model)
         : undefined;
-    const stopped = await text.push(token, logprob, outbox, signal);
+    const stopped = await text.push(pieces.push(token), logprob, outbox, signal);
     if (stopped) return answer("stop");
     if (tokens.length >= tokensMax || !(await makeRoom(runner, job, room))) {
       await text.flush(outbox, signal);
@@ -228,51 +228,4 @@ function samplingOptions(
       },
     }),
   };
-}
-
-/** From tokens to what may be sent: whole code points, and nothing that may become a stop word. */
-class AnswerText {
-  readonly #text: TokenText<Token>;
-  readonly #stop: StopWords;
-  readonly #gate: FormatGate;
-  #tokens = 0;
-  #logprobs: Logprob[] = [];
-
-  constructor(text: TokenText<Token>, stop: readonly string[], gate: FormatGate) {
-    this.#text = text;
-    this.#stop = new StopWords(stop);
-    this.#gate = gate;
-  }
-
-  /** True when the token completed a stop word. */
-  async push(
-    token: Token,
-    logprob: Logprob | undefined,
-    outbox: Outbox,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    this.#tokens++;
-    if (logprob) this.#logprobs.push(logprob);
-    const raw = this.#text.push(token);
-    this.#gate.push(raw);
-    const { text, stopped } = this.#stop.push(raw);
-    await this.#emit(text, outbox, signal);
-    return stopped;
-  }
-
-  async flush(outbox: Outbox, signal: AbortSignal): Promise<void> {
-    await this.#emit(this.#stop.flush(), outbox, signal);
-  }
-
-  async #emit(text: string, outbox: Outbox, signal: AbortSignal): Promise<void> {
-    if (text === "") return;
-    const logprobs = this.#logprobs;
-    const tokens = this.#tokens;
-    this.#logprobs = [];
-    this.#tokens = 0;
-    await outbox.text(
-      { type: "text", text, tokens, ...(logprobs.length > 0 && { logprobs }) },
-      signal,
-    );
-  }
 }

@@ -46,7 +46,8 @@ export async function grammarFor(
   }
 }
 
-function grammarText(llama: Llama, format: JsonFormat): string {
+/** As GBNF. */
+export function grammarText(llama: Llama, format: JsonFormat): string {
   if (format === "json") return JSON_GRAMMAR;
   const schema: GrammarSchema = toGrammarSchema(format);
   const text = new LlamaJsonSchemaGrammar(llama, schema as never).grammar;

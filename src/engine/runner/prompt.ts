@@ -11,9 +11,14 @@ import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
 import { vocabularyOf } from "./vocabulary.ts";
 
-const PROMPT_TOO_LONG =
+export const PROMPT_TOO_LONG =
   "the prompt is longer than the context length currently available to the model; shorten the prompt, " +
   "adjust the context length in settings, or use a model with a longer context length";
+
+const NO_PROJECTOR =
+  "this model has no projector, so it cannot see images here: create it with its mmproj file as a second FROM, or use another one";
+
+type Conversation = GenerateInput & { readonly kind: "messages" };
 
 export interface Prompt {
   readonly text: string;
@@ -60,7 +65,7 @@ interface Tokenized {
   readonly tokens: readonly Token[];
 }
 
-function rawPrompt(
+export function rawPrompt(
   runner: RunnerModel,
   input: GenerateInput & { readonly kind: "prompt" },
 ): Tokenized {
@@ -85,26 +90,47 @@ function rawPrompt(
 
 function conversationPrompt(
   runner: RunnerModel,
-  input: GenerateInput & { readonly kind: "messages" },
+  input: Conversation,
   options: { readonly tokensMax: number; readonly thinksFirst: boolean },
 ): Tokenized {
   if (input.messages.some((message) => message.images?.length)) {
-    throw new InferenceError("UNSUPPORTED", "images are not supported by this engine");
+    throw new InferenceError("UNSUPPORTED", NO_PROJECTOR);
   }
+  const text = conversationText(runner, input, {
+    thinksFirst: options.thinksFirst,
+    shownAs: (message) => message,
+    fits: (prompt) => runner.tokenize(prompt).length <= options.tokensMax,
+  });
+  return { text, tokens: runner.tokenize(text) };
+}
+
+/** Renders as many of the last turns as fit. */
+export function conversationText(
+  runner: RunnerModel,
+  input: Conversation,
+  options: {
+    readonly thinksFirst: boolean;
+    /** A message as the template gets it. */
+    readonly shownAs: (message: Message) => Message;
+    readonly fits: (prompt: string) => boolean;
+  },
+): string {
   const before = input.context ? textOf(runner, input.context) : "";
-  const render = (messages: readonly Message[]): Tokenized => {
+  const render = (messages: readonly Message[]): string => {
+    const shown = messages.map(options.shownAs);
     const rendered =
-      before + renderConversation(runner.template, messages, input, systemClock.wallMs());
-    const text = options.thinksFirst ? beginThinking(outputOf(runner, input), rendered) : rendered;
-    return { text, tokens: runner.tokenize(text) };
+      before + renderConversation(runner.template, shown, input, systemClock.wallMs());
+    return options.thinksFirst ? beginThinking(outputOf(runner, input), rendered) : rendered;
   };
-  const fits = (messages: readonly Message[]): boolean =>
-    render(messages).tokens.length <= options.tokensMax;
-  return render(fitConversation(withLayers(input, runner.spec), fits));
+  const messages = withLayers(input, runner.spec);
+  return render(fitConversation(messages, (some) => options.fits(render(some))));
 }
 
 /** A template of the request's own tells how the answer is marked, too. */
-function outputOf(runner: RunnerModel, { template }: { readonly template?: string }): OutputFormat {
+export function outputOf(
+  runner: RunnerModel,
+  { template }: { readonly template?: string },
+): OutputFormat {
   return template === undefined ? runner.output : outputFormatOf(template);
 }
 

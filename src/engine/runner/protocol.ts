@@ -15,6 +15,8 @@ import type {
 export interface RunnerSpec {
   readonly modelPath: string;
   readonly adapterPaths: readonly string[];
+  /** Of a model that sees: then llama.cpp's mtmd runs it, on the processor. */
+  readonly projectorPath: string | undefined;
   /** The TEMPLATE layer. */
   readonly template: string | undefined;
   readonly system: string | undefined;

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import {
   GgufInsights,
   getLlama,
@@ -16,14 +17,16 @@ import { threadsFor } from "./threads.ts";
 
 const BATCH_TOKENS = 512;
 const CONTEXT_LENGTH_MIN = 4;
+/** Ollama's: less has no room for pictures. */
+const VISION_CONTEXT_LENGTH_MIN = 2_048;
 
 /** The prebuilt binary, never a build or a download. */
 export function openLlama(
-  spec: Pick<RunnerSpec, "numGpu">,
+  spec: Pick<RunnerSpec, "numGpu" | "projectorPath">,
   log: (level: "debug" | "warn", text: string) => void,
 ): Promise<Llama> {
   return getLlama({
-    gpu: spec.numGpu === 0 ? false : "auto",
+    gpu: spec.numGpu === 0 || spec.projectorPath !== undefined ? false : "auto",
     build: "never",
     skipDownload: true,
     progressLogs: false,
@@ -46,7 +49,8 @@ export async function inspectModel(llama: Llama, spec: RunnerSpec): Promise<Runn
   const insights = await GgufInsights.from(info, llama);
   const trained = insights.trainContextSize ?? spec.contextLengthDefault;
   const wanted = spec.numCtx ?? spec.contextLengthDefault;
-  const contextLength = Math.max(CONTEXT_LENGTH_MIN, Math.min(wanted, trained));
+  const least = spec.projectorPath === undefined ? CONTEXT_LENGTH_MIN : VISION_CONTEXT_LENGTH_MIN;
+  const contextLength = Math.max(CONTEXT_LENGTH_MIN, Math.min(Math.max(wanted, least), trained));
   const modelGpuLayers = llama.gpu === false ? 0 : (spec.numGpu ?? insights.totalLayers);
   const weights = await insights.estimateModelResourceRequirementsV2({
     gpuLayers: modelGpuLayers,
@@ -59,10 +63,15 @@ export async function inspectModel(llama: Llama, spec: RunnerSpec): Promise<Runn
   });
   return {
     contextLength,
-    ramBytes: Math.ceil(weights.cpuRam + context.cpuRam),
+    ramBytes: Math.ceil(weights.cpuRam + context.cpuRam + (await projectorBytes(spec))),
     vramBytes: Math.ceil(weights.gpuVram + context.gpuVram),
     modelBytes: insights.modelSize,
   };
+}
+
+/** Its weights, and as much again for what it computes. */
+async function projectorBytes({ projectorPath }: RunnerSpec): Promise<number> {
+  return projectorPath === undefined ? 0 : 2 * (await stat(projectorPath)).size;
 }
 
 /** A model in memory, with what every job of it needs. */
@@ -116,6 +125,16 @@ export class RunnerModel {
     const loaded = new RunnerModel(llama, model, spec, needs);
     if (!loaded.onlyEmbeds) await loaded.context();
     return loaded;
+  }
+
+  /** What turns text into tokens and back, without what answers. */
+  static async loadVocabulary(
+    llama: Llama,
+    spec: RunnerSpec,
+    needs: RunnerNeeds,
+  ): Promise<RunnerModel> {
+    const model = await llama.loadModel({ modelPath: spec.modelPath, vocabOnly: true });
+    return new RunnerModel(llama, model, spec, needs);
   }
 
   /** An encoder such as BERT: it has no next token. */

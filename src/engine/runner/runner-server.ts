@@ -18,6 +18,8 @@ import {
 } from "./protocol.ts";
 import { inspectModel, openLlama, RunnerModel } from "./runner-model.ts";
 import { Sequences } from "./sequences.ts";
+import { runVisionGeneration } from "./vision-generation.ts";
+import { VisionModel } from "./vision-model.ts";
 import { convert } from "./vocabulary.ts";
 
 interface Job {
@@ -34,7 +36,10 @@ interface Inspected {
 interface Loaded {
   readonly runner: RunnerModel;
   readonly sequences: Sequences | undefined;
-  readonly embedder: Embedder;
+  /** Of a model that sees: it answers. */
+  readonly vision: VisionModel | undefined;
+  /** Loads what embeds, where that is not there yet. */
+  readonly embedder: () => Promise<Embedder>;
 }
 
 /** The runner's side of the protocol: one model, many jobs. What it says in one turn of the event loop goes out together. */
@@ -106,20 +111,43 @@ export class RunnerServer {
     if (!this.#inspected) throw new Error("load before inspect");
     const { llama, spec, needs } = this.#inspected;
     let toldPercent = 0;
-    const runner = await RunnerModel.load(llama, spec, needs, (fraction) => {
+    const onProgress = (fraction: number): void => {
       const percent = Math.floor(fraction * 100);
       if (percent === toldPercent) return;
       toldPercent = percent;
       this.#send({ type: "progress", fraction });
-    });
-    const sequences = runner.onlyEmbeds ? undefined : new Sequences(await runner.context());
-    this.#loaded = { runner, sequences, embedder: new Embedder(runner) };
+    };
+    this.#loaded =
+      spec.projectorPath === undefined
+        ? await loadText(llama, spec, needs, onProgress)
+        : await this.#loadVision(llama, { ...spec, projectorPath: spec.projectorPath }, needs);
     this.#send({ type: "loaded" });
+  }
+
+  async #loadVision(
+    llama: Llama,
+    spec: RunnerSpec & { readonly projectorPath: string },
+    needs: RunnerNeeds,
+  ): Promise<Loaded> {
+    const runner = await RunnerModel.loadVocabulary(llama, spec, needs);
+    const vision = VisionModel.load(runner, spec.projectorPath, (text) => {
+      this.#firstWarning ??= text.trim();
+      this.#send({ type: "log", level: "warn", text });
+    });
+    // The weights are mapped from the same file, so it costs little more than its context.
+    let text: Promise<Embedder> | undefined;
+    const embedder = (): Promise<Embedder> => {
+      const alone = { ...spec, projectorPath: undefined, sequences: 1 };
+      text ??= RunnerModel.load(llama, alone, needs, () => {}).then((full) => new Embedder(full));
+      return text;
+    };
+    return { runner, sequences: undefined, vision, embedder };
   }
 
   async #generate(id: number, job: GenerateJob): Promise<void> {
     const outbox = new Outbox((event) => this.#send({ type: "event", id, event }));
-    await this.#run(id, outbox, async ({ runner, sequences }, signal) => {
+    await this.#run(id, outbox, async ({ runner, sequences, vision }, signal) => {
+      if (vision) return await runVisionGeneration({ vision, job, outbox, signal });
       if (!sequences)
         throw new InferenceError("UNSUPPORTED", "this model does not support generate");
       await runGeneration({ runner, sequences, job, outbox, signal });
@@ -129,7 +157,7 @@ export class RunnerServer {
   async #embed(id: number, job: EmbedJob): Promise<void> {
     await this.#run(id, undefined, async ({ embedder }, signal) => {
       const onVector = (vector: Float32Array): void => this.#send({ type: "vector", id, vector });
-      const promptTokens = await embedder.run(job, onVector, signal);
+      const promptTokens = await (await embedder()).run(job, onVector, signal);
       this.#send({ type: "embedded", id, promptTokens });
     });
   }
@@ -158,6 +186,18 @@ export class RunnerServer {
       this.#send({ type: "finished", id });
     }
   }
+}
+
+async function loadText(
+  llama: Llama,
+  spec: RunnerSpec,
+  needs: RunnerNeeds,
+  onProgress: (fraction: number) => void,
+): Promise<Loaded> {
+  const runner = await RunnerModel.load(llama, spec, needs, onProgress);
+  const sequences = runner.onlyEmbeds ? undefined : new Sequences(await runner.context());
+  const embedder = new Embedder(runner);
+  return { runner, sequences, vision: undefined, embedder: async () => embedder };
 }
 
 function failureOf(error: unknown): Failure {

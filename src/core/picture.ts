@@ -1,0 +1,94 @@
+/** What a request may carry, of all its messages together; base64 of it still fits into one message between nodes. */
+export const PICTURES_MAX = 32;
+export const PICTURE_BYTES_MAX = 20 * 1_024 ** 2;
+/** A picture is unpacked before it is made small: 64 million pixels are 192 MB. */
+export const PICTURE_PIXELS_MAX = 64_000_000;
+
+export interface PictureHead {
+  readonly format: "png" | "jpeg" | "gif" | "bmp";
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * What the head of a file says of the picture in it; undefined when it is none that llama.cpp reads. It is looked at before
+ * llama.cpp sees it: that would unpack whatever the head promises, and take anything unknown for sound or a film.
+ */
+export function pictureHead(bytes: Buffer): PictureHead | undefined {
+  return pngHead(bytes) ?? jpegHead(bytes) ?? gifHead(bytes) ?? bmpHead(bytes);
+}
+
+const PNG_START = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+
+/** PNG (third edition) §5.2 and §11.2.1: IHDR comes first. */
+function pngHead(bytes: Buffer): PictureHead | undefined {
+  if (bytes.length < 24 || !bytes.subarray(0, 8).equals(PNG_START)) return undefined;
+  if (bytes.toString("latin1", 12, 16) !== "IHDR") return undefined;
+  return { format: "png", width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20) };
+}
+
+/** GIF89a §18. */
+function gifHead(bytes: Buffer): PictureHead | undefined {
+  if (bytes.length < 10 || !/^GIF8[79]a$/.test(bytes.toString("latin1", 0, 6))) return undefined;
+  return { format: "gif", width: bytes.readUInt16LE(6), height: bytes.readUInt16LE(8) };
+}
+
+/** BITMAPINFOHEADER and its longer successors; a negative height counts from the top. */
+function bmpHead(bytes: Buffer): PictureHead | undefined {
+  if (bytes.length < 26 || bytes.toString("latin1", 0, 2) !== "BM") return undefined;
+  if (bytes.readUInt32LE(14) < 40) return undefined;
+  const height = Math.abs(bytes.readInt32LE(22));
+  return { format: "bmp", width: Math.abs(bytes.readInt32LE(18)), height };
+}
+
+/** ITU T.81 annex B: segments up to the first frame header, which has the size. */
+function jpegHead(bytes: Buffer): PictureHead | undefined {
+  if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return undefined;
+  for (let at = 2; at + 9 <= bytes.length; ) {
+    if (bytes[at] !== 0xff) return undefined;
+    const marker = bytes[at + 1] ?? 0;
+    if (marker === 0xff) {
+      at++;
+      continue;
+    }
+    if (isFrame(marker)) {
+      return {
+        format: "jpeg",
+        height: bytes.readUInt16BE(at + 5),
+        width: bytes.readUInt16BE(at + 7),
+      };
+    }
+    at += 2 + bytes.readUInt16BE(at + 2);
+  }
+  return undefined;
+}
+
+/** SOF0 to SOF15 without DHT, JPG and DAC, which stand among them. */
+function isFrame(marker: number): boolean {
+  return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+}
+
+/** Why these cannot be shown to a model, as a sentence; undefined when they can. */
+export function problemWithPictures(pictures: readonly string[]): string | undefined {
+  if (pictures.length > PICTURES_MAX) {
+    return `${pictures.length} images are too many: at most ${PICTURES_MAX} go into one request`;
+  }
+  const bytes = pictures.reduce((sum, base64) => sum + Buffer.byteLength(base64, "base64"), 0);
+  if (bytes > PICTURE_BYTES_MAX) {
+    const max = PICTURE_BYTES_MAX / 1_024 ** 2;
+    return `the images are too large: all of a request together may have ${max} MiB, so make them smaller`;
+  }
+  return undefined;
+}
+
+/** Why this one cannot be, read from its own bytes. */
+export function problemWithPicture(base64: string): string | undefined {
+  const head = pictureHead(Buffer.from(base64, "base64"));
+  if (!head) return "an image is in no format that can be read: send PNG, JPEG, GIF or BMP";
+  const { width, height } = head;
+  if (width === 0 || height === 0) return "an image has no pixels";
+  if (width * height > PICTURE_PIXELS_MAX) {
+    return `an image of ${width} × ${height} pixels is too large: at most ${PICTURE_PIXELS_MAX} pixels can be read`;
+  }
+  return undefined;
+}

@@ -1,0 +1,59 @@
+import t from "tap";
+import { ImageMarks } from "./image-marks.ts";
+
+t.test("where the pictures of a prompt are", (t) => {
+  const rows: readonly (readonly [
+    what: string,
+    content: string,
+    images: readonly string[],
+    text: string,
+    order: readonly string[],
+    shown: string,
+  ])[] = [
+    ["none", "what?", [], "what?", [], "what?"],
+    ["before the text", "what?", ["A"], "<__media__>what?", ["A"], "[img-0]what?"],
+    [
+      "two, in order",
+      "what?",
+      ["A", "B"],
+      "<__media__><__media__>what?",
+      ["A", "B"],
+      "[img-0][img-1]what?",
+    ],
+    ["where the text says", "a [img] b", ["A"], "a <__media__> b", ["A"], "a [img-0] b"],
+    [
+      "there, and the rest before",
+      "a [img] b",
+      ["A", "B"],
+      "<__media__>a <__media__> b",
+      ["B", "A"],
+      "[img-0]a [img-1] b",
+    ],
+    ["the same twice", "", ["A", "A"], "<__media__><__media__>", ["A", "A"], "[img-0][img-1]"],
+    [
+      "a text like a mark",
+      "<__media__> <__image__> [img-0]",
+      ["A"],
+      "<__media__><__ media__> <__ image__> [img-0]",
+      ["A"],
+      "[img-0]<__media__> <__image__> [img-0]",
+    ],
+  ];
+  for (const [what, content, images, text, order, shown] of rows) {
+    const marks = new ImageMarks();
+    const rendered = marks.mark({ role: "user", content, images }).content;
+    t.same(marks.taken(rendered), { text, images: order }, what);
+    t.equal(marks.shown(rendered), shown, what);
+  }
+  t.end();
+});
+
+t.test("what a template leaves out is not shown to the model", (t) => {
+  const marks = new ImageMarks();
+  const [first, second] = ["A", "B"].map((image) =>
+    marks.mark({ role: "user", content: image, images: [image] }),
+  );
+  t.same(marks.taken(`<${second?.content}>`), { text: "<<__media__>B>", images: ["B"] });
+  t.same(marks.taken(`${second?.content}${first?.content}`).images, ["B", "A"]);
+  t.end();
+});

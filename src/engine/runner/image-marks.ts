@@ -1,0 +1,66 @@
+import { randomUUID } from "node:crypto";
+import type { Message } from "../../core/inference.ts";
+
+/** What mtmd puts a picture in place of. The second is its old name, which it still takes for the first. */
+export const MEDIA_MARK = "<__media__>";
+const MEDIA_MARKS = /<__(media|image)__>/g;
+
+/** A prompt with a mark of mtmd's for each picture, in order. */
+export interface MarkedPrompt {
+  readonly text: string;
+  readonly images: readonly string[];
+}
+
+/**
+ * Places pictures in a prompt. A template writes text only, so each picture goes through it as a mark, which nobody who writes
+ * a prompt can guess; afterwards the marks that are still there say which pictures the prompt has, and where.
+ */
+export class ImageMarks {
+  readonly #nonce = randomUUID();
+  readonly #images: string[] = [];
+
+  /** Ollama's places: where the text says `[img]`, and before it for the others. */
+  mark(message: Message): Message {
+    const { images = [] } = message;
+    let before = "";
+    let { content } = message;
+    for (const image of images) {
+      const mark = this.#markOf(image);
+      if (content.includes("[img]")) content = content.replace("[img]", () => mark);
+      else before += mark;
+    }
+    return images.length === 0 ? message : { ...message, content: before + content };
+  }
+
+  #markOf(image: string): string {
+    const known = this.#images.indexOf(image);
+    const index = known >= 0 ? known : this.#images.push(image) - 1;
+    return `[img-${this.#nonce}-${index}]`;
+  }
+
+  /** What else looks like a mark of mtmd's is text, and becomes text that it does not know. */
+  taken(rendered: string): MarkedPrompt {
+    const images: string[] = [];
+    const parts = this.#parts(rendered).map(({ text, image }) => {
+      if (image === undefined) return text.replace(MEDIA_MARKS, "<__ $1__>");
+      images.push(image);
+      return MEDIA_MARK;
+    });
+    return { text: parts.join(""), images };
+  }
+
+  /** As Ollama shows a rendered prompt. */
+  shown(rendered: string): string {
+    let count = 0;
+    return this.#parts(rendered)
+      .map(({ text, image }) => (image === undefined ? text : `[img-${count++}]`))
+      .join("");
+  }
+
+  #parts(rendered: string): { readonly text: string; readonly image?: string }[] {
+    return rendered.split(new RegExp(`\\[img-${this.#nonce}-(\\d+)\\]`)).map((text, at) => {
+      const image = at % 2 === 1 ? this.#images[Number(text)] : undefined;
+      return image === undefined ? { text } : { text, image };
+    });
+  }
+}

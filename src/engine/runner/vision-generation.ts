@@ -1,0 +1,157 @@
+import type { Token } from "node-llama-cpp";
+import { InferenceError } from "../../core/errors.ts";
+import type { Logprob } from "../../core/inference.ts";
+import { AnswerText } from "./answer-text.ts";
+import { FormatGate } from "./format-gate.ts";
+import { endEvent } from "./generation.ts";
+import { grammarFor, grammarText } from "./grammar.ts";
+import { MEDIA_MARK } from "./image-marks.ts";
+import { logprobOf } from "./logprobs.ts";
+import type { Outbox } from "./outbox.ts";
+import type { GenerateJob } from "./protocol.ts";
+import type { RunnerModel } from "./runner-model.ts";
+import type { VisionAsk, VisionModel, VisionStep } from "./vision-model.ts";
+import { type VisionPrompt, visionPromptFor } from "./vision-prompt.ts";
+
+interface Generation {
+  readonly vision: VisionModel;
+  readonly job: GenerateJob;
+  readonly outbox: Outbox;
+  readonly signal: AbortSignal;
+}
+
+/** As `runGeneration`, for a model that sees. */
+export async function runVisionGeneration(generation: Generation): Promise<void> {
+  const { vision, job, outbox, signal } = generation;
+  const { llama, model } = vision.text;
+  const prompt = await visionPromptFor(vision, job);
+  // Refuses what is no format, which the library does not survive.
+  if (job.format) await grammarFor(llama, model, job.format);
+  if (job.renderOnly) {
+    outbox.other({ type: "rendered", prompt: prompt.shown });
+    outbox.other(endEvent(prompt, { reason: "stop", tokens: 0, promptMs: 0, outputMs: 0 }));
+    return;
+  }
+  const startMs = performance.now();
+  const { promptTokens, output } = prompt;
+  outbox.other({ type: "started", promptTokens, cachedTokens: 0, ...(output && { output }) });
+  const answer = await sampleAnswer(generation, prompt);
+  if (signal.aborted) return;
+  const endMs = performance.now();
+  const { reason, tokens, text, firstMs = endMs } = answer;
+  outbox.other({
+    ...endEvent(prompt, {
+      reason,
+      tokens: tokens + (job.resume?.tokens ?? 0),
+      promptMs: firstMs - startMs,
+      outputMs: endMs - firstMs,
+    }),
+    ...(job.returnContext && { context: contextOf(vision.text, prompt, text) }),
+  });
+}
+
+interface Answer {
+  readonly reason: "stop" | "length";
+  readonly tokens: number;
+  /** With what was resumed. */
+  readonly text: string;
+  readonly firstMs: number | undefined;
+}
+
+/**
+ * Token by token. A format holds from where the answer itself begins; where a model thinks before it, the library is asked
+ * twice: for the thinking, then for the rest in the format.
+ */
+async function sampleAnswer(
+  { vision, job, outbox, signal }: Generation,
+  prompt: VisionPrompt,
+): Promise<Answer> {
+  const gate = new FormatGate(prompt.output);
+  let text = job.resume?.text ?? "";
+  gate.push(text);
+  if (job.format && gate.open && text !== "") {
+    throw new InferenceError("UNSUPPORTED", "an answer in a format cannot be resumed with images");
+  }
+  const sent = new AnswerText(job.stop, gate);
+  const tokensMax = job.maxTokens - (job.resume?.tokens ?? 0);
+  let tokens = 0;
+  let firstMs: number | undefined;
+  const answer = (reason: "stop" | "length"): Answer => ({ reason, tokens, text, firstMs });
+  while (tokens < tokensMax && !signal.aborted) {
+    const isHeld = job.format !== undefined && gate.open;
+    const grammar = isHeld && job.format ? grammarText(vision.text.llama, job.format) : undefined;
+    const ask = askOf({ vision, job }, prompt, { text, grammar, maxTokens: tokensMax - tokens });
+    for await (const step of vision.answer(ask, signal)) {
+      firstMs ??= performance.now();
+      if (step.kind === "end") {
+        await sent.flush(outbox, signal);
+        return answer(step.reason);
+      }
+      tokens++;
+      text += step.text;
+      const logprob = job.logprobs && logprobOfStep(step, job.logprobs.top, vision.text);
+      if (await sent.push(step.text, logprob, outbox, signal)) return answer("stop");
+      if (job.format && !isHeld && gate.open) break;
+    }
+  }
+  await sent.flush(outbox, signal);
+  return answer("length");
+}
+
+function askOf(
+  { vision, job }: Pick<Generation, "vision" | "job">,
+  prompt: VisionPrompt,
+  o: {
+    readonly text: string;
+    readonly grammar: string | undefined;
+    readonly maxTokens: number;
+  },
+): VisionAsk {
+  return {
+    prompt: prompt.text + o.text,
+    images: prompt.images,
+    maxTokens: o.maxTokens,
+    grammar: o.grammar,
+    wantsProbabilities: job.logprobs !== undefined,
+    sampling: samplingOf(job, vision.text.contextLength),
+  };
+}
+
+/** What the library does unless told otherwise (DRY, and XTC, which now and then drops the likeliest tokens), Ollama does not. */
+function samplingOf({ sampling }: GenerateJob, contextLength: number): VisionAsk["sampling"] {
+  const { repeatLastN } = sampling;
+  return {
+    seed: sampling.seed,
+    temperature: sampling.temperature,
+    top_k: sampling.topK,
+    top_p: sampling.topP,
+    min_p: sampling.minP,
+    typical_p: sampling.typicalP,
+    penalty_last_n: repeatLastN < 0 ? contextLength : repeatLastN,
+    penalty_repeat: sampling.repeatPenalty,
+    penalty_freq: sampling.frequencyPenalty,
+    penalty_present: sampling.presencePenalty,
+    dry_multiplier: 0,
+    xtc_probability: 0,
+  };
+}
+
+/** The library tells the sampled token's text, and the candidates' numbers: it is the one with that text. */
+function logprobOfStep(
+  { text, probabilities }: VisionStep & { readonly kind: "token" },
+  top: number,
+  { model }: RunnerModel,
+): Logprob | undefined {
+  const byToken = new Map(probabilities.map(({ tok, prob }) => [tok as Token, prob]));
+  const isSampled = (token: Token): boolean => model.detokenize([token], true) === text;
+  const sampled = [...byToken.keys()].find(isSampled) ?? model.tokenize(text)[0];
+  return sampled === undefined ? undefined : logprobOf(sampled, byToken, top, model);
+}
+
+/** The next turn's, which has no pictures. */
+function contextOf({ model }: RunnerModel, prompt: VisionPrompt, answer: string): number[] {
+  const { bos, shouldPrependBosToken } = model.tokens;
+  const text = prompt.text.replaceAll(MEDIA_MARK, "");
+  const first = shouldPrependBosToken && bos !== null ? [bos] : [];
+  return [...first, ...model.tokenize(text, true), ...model.tokenize(answer, true)];
+}

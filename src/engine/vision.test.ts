@@ -1,0 +1,139 @@
+import t from "tap";
+import { seeingModel } from "../../test/fixtures/seeing-model.ts";
+import { testEngine } from "../../test/fixtures/test-engine.ts";
+import { IMAGE_TOKENS, plainPng, visionProjector } from "../../test/fixtures/vision-projector.ts";
+import type { GenerateInput, Message } from "../core/inference.ts";
+import { collect, ending, user } from "./engine.contract.ts";
+
+const RED = plainPng(255, 0, 0);
+const BLUE = plainPng(0, 0, 255);
+const STORY = "tell me a story";
+
+function shown(content: string, ...images: string[]): GenerateInput {
+  return { kind: "messages", messages: [{ role: "user", content, images }] };
+}
+
+t.test("images", async (t) => {
+  await using tested = await testEngine({ numParallel: 2 }, { models: [seeingModel(t)] });
+  const story = async (...images: string[]): Promise<string> =>
+    (await collect(tested, { input: shown(STORY, ...images), maxTokens: 12 })).text;
+  const blind = (await collect(tested, { input: user(STORY), maxTokens: 12 })).text;
+
+  await t.test("an answer depends on its image, and on nothing else", async (t) => {
+    const [red, blue] = [await story(RED), await story(BLUE)];
+    t.not(red, blue);
+    t.not(red, blind);
+    t.equal(await story(RED), red);
+    t.same(await Promise.all([story(BLUE), story(RED), story(BLUE)]), [blue, red, blue]);
+  });
+
+  await t.test("each is as many tokens as the projector makes of it", async (t) => {
+    const tokensOf = async (...images: string[]): Promise<number> => {
+      const { events } = await collect(tested, { input: shown(STORY, ...images), maxTokens: 1 });
+      return ending(events).promptTokens;
+    };
+    const one = await tokensOf(RED);
+    t.ok(one >= (await tokensOf()) + IMAGE_TOKENS);
+    t.equal(await tokensOf(RED, BLUE, RED), one + 2 * IMAGE_TOKENS);
+    t.equal(await tokensOf(plainPng(9, 9, 9, 300)), one, "a larger one");
+  });
+
+  await t.test("an answer that begins elsewhere goes on with the same images", async (t) => {
+    const whole = await story(BLUE);
+    const begun = await collect(tested, { input: shown(STORY, BLUE), maxTokens: 6 });
+    const resume = { text: begun.text, tokens: 6 };
+    const rest = await collect(tested, { input: shown(STORY, BLUE), resume, maxTokens: 12 });
+    t.equal(begun.text + rest.text, whole);
+    t.equal(ending(rest.events).tokens, 12);
+    const format = { type: "string", maxLength: 9 };
+    await t.rejects(collect(tested, { input: shown(STORY, BLUE), resume, format }), {
+      code: "UNSUPPORTED",
+    });
+  });
+
+  await t.test("a format, logprobs and the context", async (t) => {
+    const format = { type: "object", properties: { colour: { enum: ["red", "blue"] } } };
+    const formatted = await collect(tested, { input: shown("which colour?", RED), format });
+    t.match(JSON.parse(formatted.text), { colour: /^(red|blue)$/ });
+    const { events } = await collect(tested, {
+      input: shown(STORY, RED),
+      maxTokens: 8,
+      logprobs: { top: 2 },
+      returnContext: true,
+    });
+    const logprobs = events.flatMap((event) => (event.type === "text" ? event.logprobs : []));
+    const text = logprobs.map((logprob) => logprob?.token).join("");
+    t.equal(text, events.map((event) => (event.type === "text" ? event.text : "")).join(""));
+    t.ok(logprobs.every((logprob) => logprob && logprob.logprob <= 0 && logprob.top));
+    const { context, promptTokens } = ending(events);
+    t.equal(context?.length, promptTokens - IMAGE_TOKENS + 8, "of what is no image");
+  });
+
+  await t.test("what goes through the template", async (t) => {
+    const of = async (input: GenerateInput) =>
+      (await collect(tested, { input, renderOnly: true })).events;
+    t.match(await of(shown("a [img] b", RED)), [
+      { type: "rendered", prompt: "<|user|>a [img-0] b<|end|><|assistant|>" },
+    ]);
+    const template = "{{ .Prompt }}!";
+    t.match(
+      await of({
+        kind: "messages",
+        template,
+        messages: [{ role: "user", content: "a", images: [RED] }],
+      }),
+      [{ type: "rendered", prompt: "[img-0]a!" }],
+    );
+  });
+
+  await t.test("the oldest turns go, with their images, when all do not fit", async (t) => {
+    const turn: Message = { role: "user", content: "a", images: [RED] };
+    const last: Message = { role: "user", content: "who are you? ".repeat(200) };
+    const input: GenerateInput = {
+      kind: "messages",
+      messages: [...Array.from({ length: 31 }, () => turn), last],
+    };
+    const { events } = await collect(tested, { input, maxTokens: 1 });
+    const { promptTokens } = ending(events);
+    t.ok(promptTokens < 1_024 && promptTokens > 1_024 - 2 * (IMAGE_TOKENS + 5), `${promptTokens}`);
+    await t.rejects(collect(tested, { input, maxTokens: 1, truncate: false }), {
+      code: "INVALID_REQUEST",
+      message: /^the prompt is longer than the context length/,
+    });
+  });
+
+  await t.test("what is no picture is refused, and harms nothing", async (t) => {
+    const [pid] = tested.runnerPids;
+    const truncated = RED.slice(0, 80);
+    const rows: readonly (readonly [what: string, images: readonly string[], message: RegExp])[] = [
+      ["no picture", ["aGk="], /PNG, JPEG, GIF or BMP/],
+      ["a path", [Buffer.from("/etc/passwd").toString("base64")], /PNG, JPEG, GIF or BMP/],
+      ["half a picture", [truncated], /^an image cannot be read/],
+      ["too many", Array.from({ length: 33 }, () => RED), /too many/],
+    ];
+    for (const [what, images, message] of rows) {
+      const refused = collect(tested, { input: shown(STORY, ...images) });
+      await t.rejects(refused, { code: "INVALID_REQUEST", message }, what);
+    }
+    t.ok(await story(RED));
+    t.same(tested.runnerPids, [pid]);
+  });
+
+  await t.test("marks that a client writes are text", async (t) => {
+    const forged = shown("<__media__> and <__image__>", RED);
+    t.equal(ending((await collect(tested, { input: forged })).events).reason, "stop");
+    const raw = { kind: "prompt" as const, prompt: "<__media__>" };
+    t.ok(ending((await collect(tested, { input: raw, maxTokens: 3 })).events));
+  });
+});
+
+t.test("a projector that does not fit the model", async (t) => {
+  for (const [what, projector] of [
+    ["cut off", visionProjector().subarray(0, 50_000)],
+    ["for a wider model", visionProjector(256)],
+  ] as const) {
+    await using tested = await testEngine({}, { models: [seeingModel(t, projector)] });
+    const refused = collect(tested, { input: shown(STORY, RED) });
+    await t.rejects(refused, { code: "LOAD_FAILED" }, what);
+  }
+});
