@@ -78,7 +78,10 @@ t.test("refusals, in Anthropic's envelope", async (t) => {
       "invalid image source type: url. Only base64 images are supported.",
     ],
     [image({ type: "base64", data: "?" }), "invalid base64 image data"],
-    [image({ type: "base64", data: "aGk=" }), "images and sound in messages are not supported yet"],
+    [
+      image({ type: "base64", data: "aGk=" }),
+      "this model is missing data required for image input",
+    ],
     [
       tool({ type: "web_search_20250305", name: "web_search" }),
       'tools of type "web_search_20250305" are not supported',

@@ -3,6 +3,7 @@ import type { ModelRecord } from "../../core/model.ts";
 import type { ReplicaIndex } from "../../core/ports.ts";
 import { HttpError } from "../http/http-error.ts";
 import { can, fullNameOf, requireModel, resolveThink } from "../ollama/find-model.ts";
+import { requireImages } from "../ollama/images.ts";
 import { type ChosenTools, callFormat } from "./tool-choice.ts";
 
 type Think = (GenerateInput & { readonly kind: "messages" })["think"];
@@ -18,8 +19,6 @@ export interface Conversation extends ChosenTools {
   readonly asked: Omit<GenerateRequest, "requestId" | "model" | "input" | "runner">;
 }
 
-/** Refused rather than left out of the answer, for as long as no engine here sees or hears. */
-const NO_IMAGES = "images and sound in messages are not supported yet";
 const IN_MESSAGES = { param: "messages" };
 
 /** The checks come in Ollama's order, since clients see the first that fails. */
@@ -44,8 +43,8 @@ export function chatRequestOf(
 ): GenerateRequest {
   // A call that must come has no room for thoughts before it.
   const think = resolveThink(record, model, mustCall ? false : wanted);
-  if (messages.some(({ images }) => images?.length))
-    throw new HttpError(400, NO_IMAGES, IN_MESSAGES);
+  const images = messages.flatMap((message) => message.images ?? []);
+  requireImages(record, images, IN_MESSAGES);
   return {
     requestId,
     model: record.manifest,

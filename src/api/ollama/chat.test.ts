@@ -11,7 +11,8 @@ import { createApp } from "../app.ts";
 const RECORDS = [
   recordOf("registry.ollama.ai/library/llama:latest"),
   recordOf("registry.ollama.ai/library/bert:latest", ["embedding"]),
-  recordOf("registry.ollama.ai/library/tooly:latest", ["completion", "tools"]),
+  recordOf("registry.ollama.ai/library/llava:latest", ["completion", "vision"]),
+  recordOf("registry.ollama.ai/library/tooly:latest", ["completion", "tools", "vision"]),
   recordOf("registry.ollama.ai/library/qwen:8b", ["completion", "thinking"]),
 ];
 const MESSAGES = [{ role: "user", content: "hi" }];
@@ -74,6 +75,16 @@ t.test("refusals, in Ollama's words and order", async (t) => {
       field("string", "messages.tool_calls.function.arguments", "map[string]interface {}"),
     ],
     [{ messages: [{ images: ["?"] }] }, 400, "illegal base64 data at input byte 0"],
+    [
+      { model: "llama", messages: [{ role: "user", images: ["aGk="] }] },
+      400,
+      "this model is missing data required for image input",
+    ],
+    [
+      { model: "llava", messages: [{ images: Array.from({ length: 33 }, () => "aGk=") }] },
+      400,
+      "33 images are too many: at most 32 go into one request",
+    ],
     [{ tools: {} }, 400, field("object", "tools", "api.Tools")],
     [{ messages: [{ images: {} }] }, 400, field("object", "messages.images", "[]api.ImageData")],
     [{ tools: ["f"] }, 400, field("string", "tools", "api.Tool")],

@@ -16,6 +16,7 @@ import {
   type Think,
 } from "./fields.ts";
 import { can, fullNameOf, requireModel, resolveThink } from "./find-model.ts";
+import { requireImages } from "./images.ts";
 import { parseOptions } from "./options.ts";
 import { readAsk } from "./read-ask.ts";
 import { type Piece, runAnswer } from "./run.ts";
@@ -134,6 +135,8 @@ export async function chat(c: Context<ApiEnv>, context: RouteContext): Promise<R
     return jsonReply({ ...empty, done_reason: "load" }, routeHeaders(route));
   }
 
+  const images = messages.flatMap((message) => message.images ?? []);
+  requireImages(record, images);
   const request: GenerateRequest = {
     requestId,
     model: record.manifest,
@@ -157,7 +160,7 @@ export async function chat(c: Context<ApiEnv>, context: RouteContext): Promise<R
     piece: ({ content, thinking, calls }: Piece) => ({
       message: { role: "assistant", content, ...thinking, ...calls },
     }),
-    images: messages.reduce((count, { images = [] }) => count + images.length, 0),
+    images: images.length,
     last: () => ({}),
   };
   return runAnswer(c, request, form, context, wait);

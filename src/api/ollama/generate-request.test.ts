@@ -8,6 +8,7 @@ const RECORDS = [
   recordOf("registry.ollama.ai/library/coder:latest", ["completion", "insert"]),
   recordOf("registry.ollama.ai/library/qwen:8b", ["completion", "thinking"]),
   recordOf("registry.ollama.ai/library/bert:latest", ["embedding"]),
+  recordOf("registry.ollama.ai/library/llava:latest", ["completion", "vision"]),
   recordOf("registry.ollama.ai/library/flux:latest", ["image"]),
 ];
 const JSON_UTF8 = "application/json; charset=utf-8";
@@ -107,6 +108,16 @@ t.test("refusals, in Ollama's words and order", async (t) => {
       400,
       "json: cannot unmarshal object into Go struct field GenerateRequest.images of type api.ImageData",
     ],
+    [
+      { model: "llama", prompt: "p", images: ["aGk="] },
+      400,
+      "this model is missing data required for image input",
+    ],
+    [
+      { model: "llava", prompt: "p", images: ["aGk="], raw: true },
+      501,
+      "images do not go with raw or suffix here: send them without, or in a message to /api/chat",
+    ],
     [{ keep_alive: true }, 400, "Unsupported type: 'bool'"],
     [{ keep_alive: {} }, 400, "Unsupported type: 'map[string]interface {}'"],
     [{ keep_alive: [] }, 400, "Unsupported type: '[]interface {}'"],
@@ -154,7 +165,7 @@ t.test("base64 of images, as Go decodes it", async (t) => {
   ];
   for (const [image, badAt] of rows) {
     const cluster = fakeCluster({ records: RECORDS });
-    const response = await post(cluster, { model: "llama", prompt: "p", images: [image] });
+    const response = await post(cluster, { model: "llava", prompt: "p", images: [image] });
     const text = await response.text();
     if (badAt === undefined) t.equal(response.status, 200, image);
     else t.equal(text, `{"error":"illegal base64 data at input byte ${badAt}"}`, image);
@@ -234,13 +245,6 @@ t.test("what a request becomes", async (t) => {
         input: { kind: "messages", messages, template: "{{ .Prompt }}", context: [1, 2] },
       },
     ],
-    [
-      { images: ["aGk="] },
-      {
-        ...base,
-        input: { kind: "messages", messages: [{ role: "user", content: "p", images: ["aGk="] }] },
-      },
-    ],
     [{ think: false }, { ...base, input: { kind: "messages", messages, think: false } }],
     [{ raw: true }, { runner: {}, sampling: {}, input: { kind: "prompt", prompt: "p" } }],
     [
@@ -279,6 +283,11 @@ t.test("what a request becomes", async (t) => {
     ["qwen:8b", {}, { kind: "messages", messages, think: true }],
     ["qwen:8b", { think: "high" }, { kind: "messages", messages, think: "high" }],
     ["coder", { suffix: "s" }, { kind: "prompt", prompt: "p", suffix: "s" }],
+    [
+      "llava",
+      { images: ["aGk="] },
+      { kind: "messages", messages: [{ role: "user", content: "p", images: ["aGk="] }] },
+    ],
   ] as const) {
     const cluster = fakeCluster({ records: RECORDS });
     await (await post(cluster, { model, prompt: "p", ...extra })).text();

@@ -16,6 +16,7 @@ const RECORDS = [
   recordOf("registry.ollama.ai/library/qwen:8b", ["completion", "thinking"]),
   recordOf("registry.ollama.ai/library/bert:latest", ["embedding"]),
   recordOf("registry.ollama.ai/library/flux:latest", ["image"]),
+  recordOf("registry.ollama.ai/library/llava:latest", ["completion", "vision"]),
 ];
 const JSON_UTF8 = "application/json; charset=utf-8";
 const AT = "2026-01-01T00:00:00.000Z";
@@ -113,11 +114,11 @@ t.test("log probabilities go with their text, and together in a whole answer", a
 t.test("the rendered prompt, in one object", async (t) => {
   const cluster = fakeCluster({ records: RECORDS });
   cluster.inference.script = () => eventsOf([{ type: "rendered", prompt: "<s>p" }]);
-  const body = { model: "llama", prompt: "p", images: ["aGk="], _debug_render_only: true };
+  const body = { model: "llava", prompt: "p", images: ["aGk="], _debug_render_only: true };
   const response = await post(cluster, body);
   t.equal(response.headers.get("content-type"), JSON_UTF8);
   t.strictSame(await response.json(), {
-    model: "llama",
+    model: "llava",
     created_at: AT,
     response: "",
     done: false,

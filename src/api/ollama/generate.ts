@@ -17,6 +17,7 @@ import {
   type Think,
 } from "./fields.ts";
 import { can, fullNameOf, requireModel, resolveThink } from "./find-model.ts";
+import { requireImages } from "./images.ts";
 import { parseOptions } from "./options.ts";
 import { readAsk } from "./read-ask.ts";
 import { type Piece, runAnswer } from "./run.ts";
@@ -67,6 +68,10 @@ interface Body {
   readonly _debug_render_only?: boolean;
 }
 
+/** A template says where in a prompt they belong. */
+const UNPLACED_IMAGES =
+  "images do not go with raw or suffix here: send them without, or in a message to /api/chat";
+
 /** POST /api/generate. The checks come in Ollama's order, since clients see the first that fails. */
 export async function generate(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
   const body: Body = await readAsk(c, context, GENERATE_SHAPE);
@@ -102,6 +107,9 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
     return jsonReply({ ...empty, done_reason: "load" }, routeHeaders(route));
   }
 
+  const { images = [] } = body;
+  requireImages(record, images);
+  if (images.length > 0 && (body.raw || body.suffix)) throw new HttpError(501, UNPLACED_IMAGES);
   const request: GenerateRequest = {
     requestId,
     model: record.manifest,
@@ -119,7 +127,7 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
     model,
     stream: body.stream ?? true,
     piece: ({ content, thinking, calls }: Piece) => ({ response: content, ...thinking, ...calls }),
-    images: body.images?.length ?? 0,
+    images: images.length,
     last: ({ context: tokens }: End) => (tokens ? { context: tokens } : {}),
   };
   return runAnswer(c, request, form, context, wait);

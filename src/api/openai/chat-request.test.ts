@@ -5,6 +5,7 @@ import { createApp } from "../app.ts";
 const RECORDS = [
   recordOf("registry.ollama.ai/library/llama:latest"),
   recordOf("registry.ollama.ai/library/bert:latest", ["embedding"]),
+  recordOf("registry.ollama.ai/library/llava:latest", ["completion", "vision"]),
   recordOf("registry.ollama.ai/library/tooly:latest", ["completion", "tools"]),
   recordOf("registry.ollama.ai/library/qwen:8b", ["completion", "thinking"]),
 ];
@@ -45,7 +46,7 @@ t.test("refusals, in OpenAI's envelope", async (t) => {
   });
   const effort = (value: string) =>
     `invalid reasoning value: "${value}" (must be "minimal", "low", "medium", "high", "xhigh", "ultra", "max", or "none")`;
-  const noImages = "images and sound in messages are not supported yet";
+  const noImages = "this model is missing data required for image input";
   type Row = readonly [body: unknown, status: number, message: string, param?: string];
   const rows: readonly Row[] = [
     ["", 400, "EOF"],
@@ -294,4 +295,12 @@ t.test("how much to think", async (t) => {
     t.equal(input?.kind === "messages" ? input.think : "?", think, JSON.stringify(given));
   }
   t.ok(await asked({ ...ASK, reasoning_effort: "none" }), "of a model that cannot");
+});
+
+t.test("images go to a model that sees", async (t) => {
+  const part = { type: "image_url", image_url: { url: "data:image/png;base64,aGk=" } };
+  const messages = [{ role: "user", content: [{ type: "text", text: "what?" }, part] }];
+  t.match(await asked({ model: "llava", messages }), {
+    input: { messages: [{ role: "user", content: "what?", images: ["aGk="] }] },
+  });
 });

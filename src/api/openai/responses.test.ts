@@ -50,7 +50,7 @@ t.test("refusals, in OpenAI's envelope", async (t) => {
     [part({ type: "input_image", image_url: "data:x" }), "invalid image input", "input"],
     [
       part({ type: "input_image", image_url: "data:image/png;base64,aGk=" }),
-      "images and sound in messages are not supported yet",
+      "this model is missing data required for image input",
       "messages",
     ],
     [
