@@ -96,6 +96,13 @@ t.test("how long each phase may be silent", async (t) => {
     ["between tokens", [STARTED, TEXT], learned(), "STALLED", 3_000],
     ["queued", [QUEUED], learned(), "STALLED", 330_000],
     ["loading", [LOADING], learned(), "STALLED", 330_000],
+    [
+      "a picture, before the answer and amid another's",
+      [STARTED, LOADING, 100_000, TEXT, 2_900, TEXT, LOADING, 100_000, TEXT, END],
+      learned(),
+      "end",
+      202_900,
+    ],
     ["queued, then started", [QUEUED, 100_000, STARTED], learned(), "STALLED", 110_000],
     [
       "queued again and again",

@@ -138,7 +138,13 @@ export class RunnerServer {
     let text: Promise<Embedder> | undefined;
     const embedder = (): Promise<Embedder> => {
       const alone = { ...spec, projectorPath: undefined, sequences: 1 };
-      text ??= RunnerModel.load(llama, alone, needs, () => {}).then((full) => new Embedder(full));
+      text ??= RunnerModel.load(llama, alone, needs, () => {}).then(
+        (full) => new Embedder(full),
+        (error: unknown) => {
+          text = undefined;
+          throw error;
+        },
+      );
       return text;
     };
     return { runner, sequences: undefined, vision, embedder };

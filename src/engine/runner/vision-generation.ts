@@ -82,6 +82,10 @@ async function sampleAnswer(
     const grammar = isHeld && job.format ? grammarText(vision.text.llama, job.format) : undefined;
     const ask = askOf({ vision, job }, prompt, { text, grammar, maxTokens: tokensMax - tokens });
     for await (const step of vision.answer(ask, signal)) {
+      if (step.kind === "silent") {
+        outbox.other({ type: "loading", fraction: 1 });
+        continue;
+      }
       firstMs ??= performance.now();
       if (step.kind === "end") {
         await sent.flush(outbox, signal);

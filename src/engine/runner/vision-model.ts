@@ -1,9 +1,14 @@
+import { createHash } from "node:crypto";
 import { InferenceError, messageOf } from "../../core/errors.ts";
 import { problemWithPicture, problemWithPictures } from "../../core/picture.ts";
 import { MEDIA_MARK } from "./image-marks.ts";
 import type { RunnerModel } from "./runner-model.ts";
 import { openVisionLibrary, type VisionContext, type VisionResult } from "./vision-library.ts";
 
+/** A picture takes the library seconds, in which it answers nobody: whoever waits is told, lest it takes that for a stall. */
+const SILENT_MS = 1_000;
+/** Pictures of a conversation come again with each of its turns. */
+const COUNTS_MAX = 256;
 /** Enough to have the sampled token among them where sampling left many over. */
 const PROBABILITIES_MAX = 1_000;
 
@@ -28,6 +33,8 @@ export type VisionStep =
       /** From the most likely one. */
       readonly probabilities: readonly { readonly tok: number; readonly prob: number }[];
     }
+  /** Once in each silence. */
+  | { readonly kind: "silent" }
   | { readonly kind: "end"; readonly reason: "stop" | "length" };
 
 /**
@@ -37,6 +44,7 @@ export type VisionStep =
 export class VisionModel {
   readonly text: RunnerModel;
   readonly #context: VisionContext;
+  readonly #counts = new Map<string, number>();
 
   private constructor(text: RunnerModel, context: VisionContext) {
     this.text = text;
@@ -81,19 +89,24 @@ export class VisionModel {
     const problem = problemWithPictures(images) ?? images.map(problemWithPicture).find(Boolean);
     if (problem !== undefined) throw new InferenceError("INVALID_REQUEST", problem);
     const counts = new Map<string, number>();
-    const without = await this.countTokens("", []);
     for (const image of images) {
-      if (counts.has(image)) continue;
-      counts.set(image, (await this.countTokens(MEDIA_MARK, [image])) - without);
+      if (!counts.has(image)) counts.set(image, await this.#countTokens(image));
     }
     return counts;
   }
 
-  /** Of a whole prompt. The library does not survive a prompt that fails here. */
-  async countTokens(prompt: string, images: readonly string[]): Promise<number> {
+  /** The library does not survive a prompt whose picture fails here. */
+  async #countTokens(image: string): Promise<number> {
+    const hash = createHash("sha256").update(image).digest("base64");
+    const known = this.#counts.get(hash);
+    if (known !== undefined) return known;
     try {
-      const { tokens } = await this.#context.tokenize(prompt, images.map(dataUrl));
-      return tokens.length;
+      const { tokens } = await this.#context.tokenize(MEDIA_MARK, [dataUrl(image)]);
+      // Beside the picture's own there is what begins a text.
+      const count = tokens.length - this.text.tokenize("").length;
+      if (this.#counts.size >= COUNTS_MAX) this.#counts.clear();
+      this.#counts.set(hash, count);
+      return count;
     } catch (error) {
       const message = `an image cannot be read: ${messageOf(error)}`;
       throw new InferenceError("INVALID_REQUEST", message, { cause: error });
@@ -112,16 +125,17 @@ export class VisionModel {
     const onAbort = (): void => wake();
     signal.addEventListener("abort", onAbort);
     let ended = false;
+    let isTold = false;
     try {
       while (!ended && !signal.aborted) {
         const result = results.shift();
         if (result) {
           ended = result.token === undefined;
+          isTold = false;
           yield stepOf(result);
-        } else {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
+        } else if (await isSilent((resolve) => (wake = resolve))) {
+          if (!isTold) yield { kind: "silent" };
+          isTold = true;
         }
       }
     } finally {
@@ -140,6 +154,18 @@ export class VisionModel {
       // With one at least the library also tells of tokens that have no text yet.
       n_probs: ask.wantsProbabilities ? PROBABILITIES_MAX : 1,
     };
+  }
+}
+
+/** Waits to be woken; true when that takes long. */
+async function isSilent(onWake: (wake: () => void) => void): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(true), SILENT_MS);
+  onWake(() => resolve(false));
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -22,52 +22,59 @@ export async function visionPromptFor(
   const { text: runner } = vision;
   const prompt =
     job.input.kind === "prompt"
-      ? { ...withoutBegin(runner, rawPrompt(runner, job.input).text), output: undefined }
+      ? unseen(runner, rawPrompt(runner, job.input).text)
       : await conversationPrompt(vision, job);
-  const promptTokens = await vision.countTokens(prompt.text, prompt.images);
   const resumed = runner.model.tokenize(job.resume?.text ?? "").length;
   // The library cannot forget a part of what it has read, so a prompt is never cut.
-  if (promptTokens + resumed > runner.contextLength - 1) {
+  if (prompt.promptTokens + resumed > runner.contextLength - 1) {
     throw new InferenceError("INVALID_REQUEST", PROMPT_TOO_LONG);
   }
-  return { ...prompt, promptTokens };
+  return prompt;
 }
 
-async function conversationPrompt(
-  vision: VisionModel,
-  job: GenerateJob,
-): Promise<Omit<VisionPrompt, "promptTokens">> {
+async function conversationPrompt(vision: VisionModel, job: GenerateJob): Promise<VisionPrompt> {
   const { text: runner } = vision;
   const { input } = job;
   if (input.kind !== "messages") throw new Error("a conversation has messages");
   const images = withLayers(input, runner.spec).flatMap((message) => message.images ?? []);
   const imageTokens = await vision.imageTokens(images);
   const marks = new ImageMarks();
+  const tokensOf = ({ text, images }: MarkedPrompt): number =>
+    images.reduce(
+      (sum, image) => sum + (imageTokens.get(image) ?? 0),
+      textTokens(runner, withoutBegin(runner, text)),
+    );
   const tokensMax = job.truncate ? runner.contextLength - 1 : Infinity;
   const text = conversationText(runner, input, {
     thinksFirst: job.format !== undefined && Boolean(input.think),
     shownAs: (message) => marks.mark(message),
-    fits: (rendered) => {
-      const marked = marks.taken(rendered);
-      const seen = marked.images.reduce((sum, image) => sum + (imageTokens.get(image) ?? 0), 0);
-      return textTokens(runner, marked.text) + seen <= tokensMax;
-    },
+    fits: (rendered) => tokensOf(marks.taken(rendered)) <= tokensMax,
   });
-  const { text: marked, images: seen } = marks.taken(text);
-  const begun = withoutBegin(runner, marked);
-  const output = answerFormatOf(outputOf(runner, input), text);
-  return { ...begun, images: seen, shown: marks.shown(text), output };
+  const marked = marks.taken(text);
+  return {
+    text: withoutBegin(runner, marked.text),
+    images: marked.images,
+    shown: marks.shown(text),
+    promptTokens: tokensOf(marked),
+    output: answerFormatOf(outputOf(runner, input), text),
+  };
 }
 
-/** Each piece between pictures is cut into tokens by itself. */
-function textTokens({ model }: RunnerModel, text: string): number {
+function unseen(runner: RunnerModel, shown: string): VisionPrompt {
+  const text = withoutBegin(runner, shown);
+  return { text, images: [], shown, promptTokens: textTokens(runner, text), output: undefined };
+}
+
+/** Each piece between pictures is cut into tokens by itself; the first begins with what begins a text. */
+function textTokens(runner: RunnerModel, text: string): number {
   const pieces = text.split(MEDIA_MARK);
-  return pieces.reduce((sum, piece) => sum + model.tokenize(piece, true).length, 1);
+  const begin = runner.tokenize("").length;
+  return pieces.reduce((sum, piece) => sum + runner.model.tokenize(piece, true).length, begin);
 }
 
 /** The library puts the first token before a prompt itself, and again where the text has it already. */
-function withoutBegin(runner: RunnerModel, text: string): MarkedPrompt & { shown: string } {
+function withoutBegin(runner: RunnerModel, text: string): string {
   const { bosString, shouldPrependBosToken } = runner.model.tokens;
   const begins = shouldPrependBosToken && bosString && text.startsWith(bosString);
-  return { text: begins ? text.slice(bosString.length) : text, images: [], shown: text };
+  return begins ? text.slice(bosString.length) : text;
 }
