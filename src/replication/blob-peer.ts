@@ -82,8 +82,9 @@ export class BlobPeer {
   }
 
   /**
-   * `onHead` is told which pieces will come, and what the peer has now; `take` gives memory for each. That of a piece which has
-   * not come whole is to be used no more.
+   * `onHead` is told which pieces will come, and what the peer has now; `take` gives memory for each, and that of a piece which
+   * has not come whole is to be used no more; `onBytes` may hold up what comes next.
+   */
    */
   async *pieces(
     { digest, sizeBytes }: BlobId,
@@ -91,6 +92,7 @@ export class BlobPeer {
     o: Waiting & {
       readonly onHead: (pieces: readonly number[], have: Have) => void;
       readonly take?: (sizeBytes: number) => Uint8Array;
+      readonly onBytes?: (sizeBytes: number) => Promise<void>;
     },
   ): AsyncIterable<Piece> {
     await using stream = await this.#send(
@@ -108,7 +110,7 @@ export class BlobPeer {
     const memory = new PieceMemory({ sizeBytes }, pieces, o.take);
     memory.skip(stream.putInto((lengthBytes) => memory.place(lengthBytes)));
     for (const [index, piece] of pieces.entries()) {
-      const bytes = await this.#fill(stream, memory.of(index), o);
+      const bytes = await this.#fill(stream, memory.of(index), o, o.onBytes);
       memory.leave(index);
       yield { piece, bytes };
     }
@@ -155,13 +157,19 @@ export class BlobPeer {
   }
 
   /** Usually in parts of a megabyte, and most of them are there already: see PieceMemory. */
-  async #fill(stream: PeerStream, bytes: Uint8Array, o: Waiting): Promise<Uint8Array> {
+  async #fill(
+    stream: PeerStream,
+    bytes: Uint8Array,
+    o: Waiting,
+    onBytes?: (sizeBytes: number) => Promise<void>,
+  ): Promise<Uint8Array> {
     for (let filled = 0; filled < bytes.length; ) {
       const message = await this.#receive(stream, o);
       if (message === null || message.length === 0) throw lied("too few bytes");
       if (message.length > bytes.length - filled) throw lied("too many bytes");
       if (!isAt(message, bytes, filled)) bytes.set(message, filled);
       filled += message.length;
+      await onBytes?.(message.length);
     }
     return bytes;
   }

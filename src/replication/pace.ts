@@ -14,9 +14,11 @@ export interface PaceDeps {
   readonly isBusy: () => boolean;
 }
 
-/** What was not used of the last moment may be used in this one. */
-const BURST_MS = 100;
+/** What was not used of the last moment may be used in this one: little beside requests, which a burst would hold up. */
+const BURST_MS = { idle: 100, busy: 10 } as const;
 const STEP_BYTES_MIN = 64 * 1024;
+/** One request often follows another: a copy at full speed in between would still be under way when it comes. */
+const CALM_AFTER_MS = 1_000;
 
 /**
  * How fast a node sends or takes pieces: a token bucket, kept as the time at which it will be full enough (GCRA, ITU-T I.371).
@@ -26,6 +28,7 @@ export class Pace {
   readonly #options: PaceOptions;
   readonly #deps: PaceDeps;
   #nextMs = 0;
+  #busyUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: PaceOptions, deps: PaceDeps) {
     this.#options = options;
@@ -34,24 +37,30 @@ export class Pace {
 
   /** How many bytes to take at once; infinite when nothing holds them up. */
   stepBytes(): number {
-    return Math.max(STEP_BYTES_MIN, (this.#bytesPerSecond() * BURST_MS) / 1_000);
+    const { bytesPerSecond, burstMs } = this.#limits();
+    return Math.max(STEP_BYTES_MIN, (bytesPerSecond * burstMs) / 1_000);
   }
 
   /** Waits until so many bytes may go. */
   async take(bytes: number, { signal }: Waiting): Promise<void> {
     signal.throwIfAborted();
-    const rate = this.#bytesPerSecond();
-    if (rate === Number.POSITIVE_INFINITY) return;
+    const { bytesPerSecond, burstMs } = this.#limits();
+    if (bytesPerSecond === Number.POSITIVE_INFINITY) return;
     const nowMs = this.#deps.clock.nowMs();
-    const startMs = Math.max(this.#nextMs, nowMs - BURST_MS);
-    this.#nextMs = startMs + (bytes / rate) * 1_000;
+    const startMs = Math.max(this.#nextMs, nowMs - burstMs);
+    this.#nextMs = startMs + (bytes / bytesPerSecond) * 1_000;
     if (startMs > nowMs) await this.#deps.clock.sleep(startMs - nowMs, signal);
   }
 
-  #bytesPerSecond(): number {
+  #limits(): { readonly bytesPerSecond: number; readonly burstMs: number } {
     const { bytesPerSecondMax = Number.POSITIVE_INFINITY, bytesPerSecondBusy } = this.#options;
-    return this.#deps.isBusy()
-      ? Math.min(bytesPerSecondMax, bytesPerSecondBusy)
-      : bytesPerSecondMax;
+    const nowMs = this.#deps.clock.nowMs();
+    if (this.#deps.isBusy()) this.#busyUntilMs = nowMs + CALM_AFTER_MS;
+    return nowMs < this.#busyUntilMs
+      ? {
+          bytesPerSecond: Math.min(bytesPerSecondMax, bytesPerSecondBusy),
+          burstMs: BURST_MS.busy,
+        }
+      : { bytesPerSecond: bytesPerSecondMax, burstMs: BURST_MS.idle };
   }
 }

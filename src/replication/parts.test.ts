@@ -28,10 +28,12 @@ t.test("a pace holds, bursts a little, and yields to inference", async (t) => {
   await clock.advance(1_000);
   t.equal(taken, 11, "ten in a second, and what was not used before");
   isBusy = true;
-  t.equal(pace.stepBytes(), 100_000);
+  t.equal(pace.stepBytes(), 65_536, "small parts");
   await clock.advance(3_000);
   t.equal(taken, 15, "one more at the old pace, then one a second");
   isBusy = false;
+  await clock.advance(900);
+  t.equal(taken, 16, "still slow between two requests");
   await clock.advance(10_000);
   await taking;
   const free = new Pace({ bytesPerSecondBusy: 1 }, { clock, isBusy: () => false });

@@ -190,7 +190,6 @@ export class Swarm {
     /** The piece before: checked and written while the next one comes. */
     let before: Promise<void> = Promise.resolve();
     try {
-      await this.#deps.pace.take(Math.min(ask.count * PIECE_BYTES, this.#blob.sizeBytes), o);
       const onHead = (pieces: readonly number[], have: "whole" | Uint8Array): void => {
         this.#schedule.granted(source.node, ask, pieces, this.#nowMs);
         this.#told(source, have);
@@ -199,7 +198,10 @@ export class Swarm {
       };
       let sinceMs = this.#nowMs;
       const take = (sizeBytes: number): Uint8Array => this.#deps.hasher.take(sizeBytes);
-      for await (const piece of source.peer.pieces(this.#blob, ask, { ...o, onHead, take })) {
+      // Part by part: a whole piece that comes at full speed keeps the event loop busy for as long as a short answer takes.
+      const onBytes = (sizeBytes: number): Promise<void> => this.#deps.pace.take(sizeBytes, o);
+      const asking = { ...o, onHead, take, onBytes };
+      for await (const piece of source.peer.pieces(this.#blob, ask, asking)) {
         const tookMs = this.#nowMs - sinceMs;
         await before;
         before = this.#keep(source, piece, tookMs, o);
