@@ -5,7 +5,7 @@ import { type Body, openLargeModel, readyNames, readyOn, SLOW } from "../fixture
 import { TestCluster, until, untilText } from "../fixtures/cluster.ts";
 import { type Lie, LyingPeer } from "../fixtures/lying-peer.ts";
 
-t.setTimeout(600_000);
+t.setTimeout(1_200_000);
 
 const THREE = { ...SLOW, OLLAMA_REPLICAS: "3" };
 const BAD_PEERS = "ollamamax_replication_bad_peers_total";

@@ -11,7 +11,7 @@ import {
 } from "../fixtures/bad-days.ts";
 import { until } from "../fixtures/cluster.ts";
 
-t.setTimeout(600_000);
+t.setTimeout(1_200_000);
 
 /** After a kill near the end: what had not come, and three pieces at most whose record was not on the disk yet. */
 const REST_BYTES_MAX = SIZE_BYTES - LATE_BYTES + 3 * PIECE_BYTES;
