@@ -20,8 +20,11 @@ import type { Config } from "./config/config.ts";
 import type { NodeDeps } from "./deps.ts";
 import { recordSeen } from "./record-seen.ts";
 
-/** While requests run here; what is left of the event loop is theirs. */
-const BUSY_BYTES_PER_SECOND = 20_000_000;
+/**
+ * While requests run here. Measured by npm run bench:interference on two busy cores: at 2 MB/s the first token takes as long as
+ * without a copy, at 4 a quarter to a half longer at the median, at 20 about three times as long.
+ */
+const BUSY_BYTES_PER_SECOND = 4_000_000;
 
 const MEGABYTE = 1_000_000;
 
