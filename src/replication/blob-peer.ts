@@ -85,7 +85,6 @@ export class BlobPeer {
    * `onHead` is told which pieces will come, and what the peer has now; `take` gives memory for each, and that of a piece which
    * has not come whole is to be used no more; `onBytes` may hold up what comes next.
    */
-   */
   async *pieces(
     { digest, sizeBytes }: BlobId,
     ask: Ask,
