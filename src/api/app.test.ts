@@ -4,6 +4,7 @@ import { recordingLog } from "../../test/fixtures/recording-log.ts";
 import { createApp } from "./app.ts";
 
 const TEXT = "text/plain; charset=utf-8";
+const PLAIN = "text/plain";
 const JSON_UTF8 = "application/json; charset=utf-8";
 const running = (): boolean => false;
 
@@ -15,22 +16,22 @@ t.test("routes that need nothing", async (t) => {
     ["GET /api/version", 200, JSON_UTF8, '{"version":"0.33.0"}'],
     ["HEAD /api/version", 200, JSON_UTF8, ""],
     ["GET /api/status", 200, JSON_UTF8, '{"cloud":{"disabled":true,"source":"config"}}'],
-    ["HEAD /api/status", 405, TEXT, ""],
+    ["HEAD /api/status", 405, PLAIN, ""],
     ["HEAD /api/tags", 200, JSON_UTF8, ""],
     ["GET /health/live", 200, JSON_UTF8, '{"status":"ok"}'],
     ["HEAD /health/live", 200, JSON_UTF8, ""],
-    ["HEAD /api/ps", 405, TEXT, ""],
-    ["GET /api/show", 405, TEXT, "405 method not allowed"],
-    ["DELETE /api/chat", 405, TEXT, "405 method not allowed"],
-    ["POST /api/version", 405, TEXT, "405 method not allowed"],
-    ["GET /nowhere", 404, TEXT, "404 page not found"],
-    ["HEAD /nowhere", 404, TEXT, ""],
-    ["GET /API/version", 404, TEXT, "404 page not found"],
-    ["GET //api/version", 404, TEXT, "404 page not found"],
-    ["GET /health/..%2fapi/version", 404, TEXT, "404 page not found"],
-    ["GET /api%2fversion", 404, TEXT, "404 page not found"],
-    ["GET /api/%", 404, TEXT, "404 page not found"],
-    ["DELETE /api/tags/", 404, TEXT, "404 page not found"],
+    ["HEAD /api/ps", 405, PLAIN, ""],
+    ["GET /api/show", 405, PLAIN, "405 method not allowed"],
+    ["DELETE /api/chat", 405, PLAIN, "405 method not allowed"],
+    ["POST /api/version", 405, PLAIN, "405 method not allowed"],
+    ["GET /nowhere", 404, PLAIN, "404 page not found"],
+    ["HEAD /nowhere", 404, PLAIN, ""],
+    ["GET /API/version", 404, PLAIN, "404 page not found"],
+    ["GET //api/version", 404, PLAIN, "404 page not found"],
+    ["GET /health/..%2fapi/version", 404, PLAIN, "404 page not found"],
+    ["GET /api%2fversion", 404, PLAIN, "404 page not found"],
+    ["GET /api/%", 404, PLAIN, "404 page not found"],
+    ["DELETE /api/tags/", 404, PLAIN, "404 page not found"],
   ];
   for (const [line, status, type, body] of rows) {
     const [method = "", path = ""] = line.split(" ");

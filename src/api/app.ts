@@ -208,9 +208,11 @@ function notFound(c: Context<ApiEnv>): Response {
     return new Response(null, { status, headers: { Location: location } });
   }
   const methods = methodsOf(path);
+  // gin names no charset here, unlike for what a handler says.
+  const type = { "Content-Type": "text/plain" };
   return methods.length > 0
-    ? plain("405 method not allowed", 405, { Allow: methods.join(", ") })
-    : plain("404 page not found", 404);
+    ? plain("405 method not allowed", 405, { ...type, Allow: methods.join(", ") })
+    : plain("404 page not found", 404, type);
 }
 
 function methodsOf(path: string): string[] {

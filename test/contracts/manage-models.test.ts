@@ -112,6 +112,18 @@ t.test("what create refuses, and then leaves nothing", async (t) => {
     [`{"model":"x","from":"tiny","parameters":{"top_k":1e300}}`, 400, /^option "top_k" must be/],
     [`{"model":"x","from":"tiny","parameters":{"top_p":1e999}}`, 400, /^option "top_p" must be/],
     [{ ...from, license: 5 }, 400, "license must be a text or a list of texts"],
+    [{ ...from, draft_quantize: "q8_0" }, 400, "--draft-quantize requires a DRAFT model"],
+    [{ ...from, info: { model_family: 5 } }, 400, 'info field "model_family" must be a string'],
+    [
+      { ...from, info: { context_length: "9" } },
+      400,
+      'info field "context_length" must be a number',
+    ],
+    [
+      { ...from, info: { context_length: -1 } },
+      400,
+      'info field "context_length" must be a non-negative integer',
+    ],
     [{ ...from, files: 5 }, 400, /^json: cannot unmarshal number into Go struct field/],
     [{ ...from, messages: Array(10_001).fill({ role: "user" }) }, 400, /^at most 10000 messages/],
     [{ ...from, license: Array(1_001).fill("x") }, 400, /^at most 1000 licenses/],

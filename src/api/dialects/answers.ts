@@ -2,6 +2,7 @@ import { InferenceError } from "../../core/errors.ts";
 import type { GenerateRequest, LoadRequest, Route } from "../../core/inference.ts";
 import type { Asking, Inference } from "../../core/ports.ts";
 import type { Random } from "../../core/random.ts";
+import { checkFormatSize } from "../json/format-size.ts";
 import { loadRequestOf } from "../ollama/load-request.ts";
 import { merged, type Source } from "./merged.ts";
 import { type Piece, pieceReader } from "./pieces.ts";
@@ -72,6 +73,7 @@ export function generated(
   mustCall = false,
 ): Source<Step> {
   return async function* (leave) {
+    checkFormatSize(request.format);
     const read = pieceReader(request, { random, mustCall });
     const signal = AbortSignal.any([wait.signal, leave]);
     for await (const event of inference.generate(request, { ...wait, signal })) {

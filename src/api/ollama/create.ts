@@ -52,6 +52,8 @@ export const CREATE_SHAPE = {
     requires: "string",
     quantize: "string",
     quantization: "string",
+    draft_quantize: "string",
+    info: OBJECT,
   },
 } as const;
 
@@ -74,6 +76,8 @@ interface Body {
   readonly requires?: string;
   readonly quantize?: string;
   readonly quantization?: string;
+  readonly draft_quantize?: string;
+  readonly info?: Readonly<Record<string, unknown>>;
 }
 
 /** POST /api/create: on this node, or one that has `from`. */
@@ -99,6 +103,8 @@ function requestOf(body: Body): CreateRequest {
   if (Object.keys(body.draft_files ?? {}).length > 0) {
     throw new HttpError(501, "DRAFT models are not supported");
   }
+  if (body.draft_quantize) throw new HttpError(400, "--draft-quantize requires a DRAFT model");
+  checkInfo(body.info ?? {});
   if (!from && files && Object.keys(files).length === 0) {
     throw new HttpError(400, "no files provided to convert");
   }
@@ -120,6 +126,24 @@ function requestOf(body: Body): CreateRequest {
     ...given("requires", body.requires),
     ...given("quantize", quantize),
   };
+}
+
+const INFO_TEXTS = ["model_family", "base_name", "quantization_level", "parameter_size"];
+const INFO_COUNTS = ["context_length", "embedding_length"];
+
+/** What a client says of a model without a file to read it from: all models here have one, so it only has to be right. */
+function checkInfo(info: Readonly<Record<string, unknown>>): void {
+  const refuse = (field: string, wanted: string): never => {
+    throw new HttpError(400, `info field ${JSON.stringify(field)} must be ${wanted}`);
+  };
+  for (const field of INFO_TEXTS) {
+    if (typeof (info[field] ?? "") !== "string") refuse(field, "a string");
+  }
+  for (const field of INFO_COUNTS) {
+    const value = info[field] ?? 0;
+    if (typeof value !== "number") refuse(field, "a number");
+    else if (value < 0 || !Number.isInteger(value)) refuse(field, "a non-negative integer");
+  }
 }
 
 function checkTemplate(template: string): void {

@@ -38,6 +38,13 @@ t.test("refusals, in Ollama's words and order", async (t) => {
     [{ model: "../x" }, 400, "invalid model name"],
     [{ model: "x:cloud:local" }, 400, 'use either :local or :cloud, not both: "x:cloud:local"'],
     [{ model: "x" }, 404, "model 'x' not found"],
+    [
+      { model: "x:cloud", prompt: "p" },
+      403,
+      "ollama cloud is disabled: remote model is unavailable",
+    ],
+    [{ model: "gpt-oss:120b-cloud" }, 403, "ollama cloud is disabled: remote model is unavailable"],
+    [{ model: "cloud" }, 404, "model 'cloud' not found"],
     [{ model: "Lib/X:y" }, 404, "model 'Lib/X:y' not found"],
     [
       { model: "flux", prompt: "a cat" },

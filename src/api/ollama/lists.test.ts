@@ -163,6 +163,11 @@ t.test("show", async (t) => {
     [{ model: "a b" }, 400, "invalid model name"],
     [{ model: "X" }, 404, "model 'X:latest' not found"],
     [{ name: "me/x:1b" }, 404, "model 'me/x:1b' not found"],
+    [
+      { model: "me/x:cloud" },
+      403,
+      "ollama cloud is disabled: remote model details are unavailable",
+    ],
   ];
   for (const [body, status, error] of refusals) {
     t.match(await show(body), { status, body: { error } }, JSON.stringify(body));

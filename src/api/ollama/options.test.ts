@@ -25,6 +25,7 @@ t.test("what is left out", (t) => {
   const nothing = { runner: {}, sampling: {} };
   t.strictSame(parseOptions({}), nothing);
   t.strictSame(parseOptions({ num_ctx: null, stop: null }), nothing);
+  t.strictSame(parseOptions({ draft_num_predict: 4 }), nothing);
   const dead = { numa: true, low_vram: 1, tfs_z: "x", mirostat: [], penalize_newline: {} };
   t.strictSame(parseOptions(dead), nothing);
   t.strictSame(parseOptions(JSON.parse('{"__proto__":{"num_ctx":1},"toString":1}')), nothing);
@@ -36,6 +37,7 @@ t.test("a float for an integer is cut off", (t) => {
   t.equal(parseOptions({ num_predict: -1.5 }).maxTokens, -1);
   t.equal(parseOptions({ seed: 1e12 }).sampling.seed, 1e12);
   t.strictSame(parseOptions({ stop: [] }).stop, []);
+  t.equal(parseOptions({ num_thread: 2 ** 31 }).runner.numThread, 512, "as many as can be");
   t.end();
 });
 
@@ -45,6 +47,7 @@ t.test("wrong types have Ollama's words and status", (t) => {
     ["num_ctx", true, "of type integer"],
     ["num_ctx", 1e300, "of type integer"],
     ["seed", Number.POSITIVE_INFINITY, "of type integer"],
+    ["draft_num_predict", "4", "of type integer"],
     ["temperature", "0.8", "of type float32"],
     ["temperature", Number.POSITIVE_INFINITY, "of type float32"],
     ["use_mmap", 1, "of type boolean"],

@@ -3,7 +3,10 @@ import { HttpError } from "../http/http-error.ts";
 
 type Kind = "integer" | "float32" | "boolean" | "array";
 
-/** Ollama's option → its type, and where it goes. Others are ignored, as Ollama ignores them (with a line in its log). */
+/**
+ * Ollama's option → its type, and where it goes. Others are ignored, as Ollama ignores them (with a line in its log), and so is
+ * what is for drafts, once its type is right: no model has one here.
+ */
 const OPTIONS = {
   num_ctx: ["integer", "runner", "numCtx"],
   num_batch: ["integer", "runner", "numBatch"],
@@ -11,6 +14,7 @@ const OPTIONS = {
   main_gpu: ["integer", "runner", "mainGpu"],
   use_mmap: ["boolean", "runner", "useMmap"],
   num_thread: ["integer", "runner", "numThread"],
+  draft_num_predict: ["integer", "nowhere", "maxTokens"],
   num_keep: ["integer", "sampling", "numKeep"],
   seed: ["integer", "sampling", "seed"],
   top_k: ["integer", "sampling", "topK"],
@@ -28,10 +32,13 @@ const OPTIONS = {
   string,
   readonly [
     Kind,
-    "runner" | "sampling" | "request",
+    "runner" | "sampling" | "request" | "nowhere",
     keyof RunnerOptions | keyof Sampling | "maxTokens" | "stop",
   ]
 >;
+
+/** ggml's own (GGML_MAX_N_THREADS); beyond it a model is never loaded. */
+const THREADS_MAX = 512;
 
 export interface RequestOptions {
   readonly runner: RunnerOptions;
@@ -42,7 +49,7 @@ export interface RequestOptions {
 
 /** A wrong type is Ollama's status 500 and its words; a float for an integer is cut off, null is unset. */
 export function parseOptions(options: Readonly<Record<string, unknown>>): RequestOptions {
-  const parsed = { runner: {}, sampling: {}, request: {} };
+  const parsed = { runner: {}, sampling: {}, request: {}, nowhere: {} };
   for (const [name, [kind, part, field]] of Object.entries(OPTIONS)) {
     const value = options[name];
     if (value === undefined || value === null) continue;
@@ -66,5 +73,5 @@ function parseOption(name: string, kind: Kind, value: unknown): unknown {
   const number = kind === "integer" ? Math.trunc(value) : value;
   const fits = kind === "integer" ? Number.isSafeInteger(number) : Number.isFinite(number);
   if (!fits) throw wrong(`of type ${kind}`);
-  return number;
+  return name === "num_thread" ? Math.min(number, THREADS_MAX) : number;
 }

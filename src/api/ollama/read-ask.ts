@@ -4,6 +4,8 @@ import { readValue } from "../http/read-body.ts";
 import { noteModel } from "../http/recorded.ts";
 import type { ApiEnv } from "../http/request-signal.ts";
 import { type Decoded, decodeStruct, type Shape } from "../json/decode.ts";
+import { isTooDeep } from "../json/depth.ts";
+import { JsonError } from "../json/scan.ts";
 
 /** The JSON of a request for inference. */
 export async function readAsk(
@@ -13,5 +15,6 @@ export async function readAsk(
 ): Promise<Decoded> {
   const value = await readValue(c.req.raw, options.bodyBytesMax);
   noteModel(c, value);
+  if (isTooDeep(value)) throw new JsonError("exceeded max depth");
   return decodeStruct(value, shape);
 }

@@ -6,6 +6,7 @@ import { reportFailure } from "../http/error-response.ts";
 import { ndjsonStream } from "../http/ndjson.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
 import type { ApiEnv } from "../http/request-signal.ts";
+import { checkFormatSize } from "../json/format-size.ts";
 import { type OutputPart, type Said, said } from "../output/output-part.ts";
 import { type Output, OutputReader } from "../output/output-reader.ts";
 import {
@@ -57,6 +58,7 @@ export async function runAnswer(
   context: RouteContext,
   wait: Asking,
 ): Promise<Response> {
+  checkFormatSize(request.format);
   const { clock, log, inference } = context;
   const stream = form.stream && !request.renderOnly;
   if (stream) c.set("streaming", true);
