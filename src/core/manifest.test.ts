@@ -68,12 +68,19 @@ const HOSTILE: readonly [what: string, value: unknown][] = [
   ["layers that are none", { ...good, layers: "model" }],
   ["a layer of null", { ...good, layers: [null] }],
   ["too many layers", { ...good, layers: Array(10_001).fill(layer) }],
-  ...["../../../etc/passwd", `sha256:../${A}`, `sha256:${A}x`, A, `sha512:${A}`, "", 7].map(
-    (digest): [string, unknown] => [
-      `digest ${digest}`,
-      { ...good, layers: [{ ...layer, digest }] },
-    ],
-  ),
+  ...[
+    "../../../etc/passwd",
+    "sha256:%2e%2e%2fpasswd",
+    `sha256:../${A}`,
+    `sha256:${A}x`,
+    A,
+    `sha512:${A}`,
+    "",
+    7,
+  ].map((digest): [string, unknown] => [
+    `digest ${digest}`,
+    { ...good, layers: [{ ...layer, digest }] },
+  ]),
   ...[-1, 0.5, 1e300, 2 ** 53, "5", null].map((size): [string, unknown] => [
     `size ${size}`,
     { ...good, config: { ...config, size } },
