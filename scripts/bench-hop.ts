@@ -6,6 +6,7 @@ import { once } from "node:events";
 import http from "node:http";
 import { parseArgs } from "node:util";
 import { TestCluster, until } from "../test/fixtures/cluster.ts";
+import { type Answered, ask } from "./bench/ask.ts";
 import { Busyness, describeMachine } from "./bench/machine.ts";
 import { median, percentile, table } from "./bench/statistics.ts";
 
@@ -24,36 +25,9 @@ const BUSY_SHARE = 0.1;
 /** The rounds fall into this many parts, whose medians show the spread. */
 const PARTS = 10;
 
-interface Sample {
-  readonly firstMs: number;
-  readonly wholeMs: number;
-}
+type Sample = Pick<Answered, "firstMs" | "wholeMs">;
 
 const agent = new http.Agent({ keepAlive: true });
-
-/** One question over a kept connection; both times from when it is sent. */
-function ask(url: string, body: string): Promise<Sample> {
-  const { promise, resolve, reject } = Promise.withResolvers<Sample>();
-  const startedMs = performance.now();
-  const outgoing = http.request(`${url}/api/generate`, { method: "POST", agent }, (answer) => {
-    let firstMs = 0;
-    let received = "";
-    answer.setEncoding("utf8").on("data", (chunk: string) => {
-      firstMs ||= performance.now() - startedMs;
-      received += chunk;
-    });
-    answer.on("error", reject);
-    answer.on("end", () => {
-      const wholeMs = performance.now() - startedMs;
-      const isWhole = answer.statusCode === 200 && received.includes('"done":true');
-      if (isWhole) resolve({ firstMs, wholeMs });
-      else reject(new Error(`${url} answered ${answer.statusCode}: ${received}`));
-    });
-  });
-  outgoing.on("error", reject);
-  outgoing.end(body);
-  return promise;
-}
 
 const WAYS = ["direct", "proxy", "peer", "by TLS"] as const;
 type Way = (typeof WAYS)[number];
@@ -64,7 +38,8 @@ async function measure(urls: Readonly<Record<Way, string>>, question: object): P
   const samples: Record<Way, Sample[]> = { direct: [], proxy: [], peer: [], "by TLS": [] };
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
     for (const way of WAYS.toSorted(() => Math.random() - 0.5)) {
-      const sample = await ask(urls[way], body);
+      const { text, ...sample } = await ask(agent, `${urls[way]}/api/generate`, body);
+      if (!text.includes('"done":true')) throw new Error(`no whole answer: ${text}`);
       if (round >= 0) samples[way].push(sample);
     }
   }

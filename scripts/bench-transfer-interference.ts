@@ -7,6 +7,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { TestCluster, until } from "../test/fixtures/cluster.ts";
 import { ggufFile, key, tensor, value } from "../test/fixtures/gguf-file.ts";
+import { ask } from "./bench/ask.ts";
 import { Busyness, describeMachine } from "./bench/machine.ts";
 import { median, percentile, table } from "./bench/statistics.ts";
 
@@ -39,32 +40,7 @@ const SWITCH_MS_MAX = 60_000;
 
 const agent = new http.Agent({ keepAlive: true });
 
-interface Answer {
-  readonly firstMs: number;
-  readonly text: string;
-}
-
-function call(url: string, body?: object): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const startedMs = performance.now();
-  const method = body ? "POST" : "GET";
-  const outgoing = http.request(url, { method, agent }, (answer) => {
-    let firstMs = 0;
-    let text = "";
-    answer.setEncoding("utf8").on("data", (chunk: string) => {
-      firstMs ||= performance.now() - startedMs;
-      text += chunk;
-    });
-    answer.on("error", reject);
-    answer.on("end", () => {
-      if (answer.statusCode === 200) resolve({ firstMs, text });
-      else reject(new Error(`${url} answered ${answer.statusCode}: ${text}`));
-    });
-  });
-  outgoing.on("error", reject);
-  outgoing.end(body && JSON.stringify(body));
-  return promise;
-}
+const call = (url: string, body?: object) => ask(agent, url, body && JSON.stringify(body));
 
 /** No two prompts begin alike, so none is found in a cache. */
 function prompt(): string {
