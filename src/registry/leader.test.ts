@@ -77,7 +77,9 @@ onEachPostgres((t, server) => {
     t.equal(await status(sql, 2), "active", "it has come back, and the news is old");
     const told = node.log.lines.filter(({ text }) => text === "node's status recorded");
     t.equal(told.length, 4, "each change once");
-    t.match(node.log.lines[0], { text: "leading", fields: { term: "1" } });
+    // On a busy machine it may have told of a slow query before.
+    const leading = node.log.lines.find(({ text }) => text === "leading");
+    t.match(leading, { fields: { term: "1" } });
   });
 
   t.test("one leads; when it goes the other does, with a larger token", async (t) => {
