@@ -21,8 +21,8 @@ import type { NodeDeps } from "./deps.ts";
 import { recordSeen } from "./record-seen.ts";
 
 /**
- * While requests run here. Measured by npm run bench:interference on two busy cores: at 2 MB/s the first token takes as long as
- * without a copy, at 4 a quarter to a half longer at the median, at 20 about three times as long.
+ * While requests run here. npm run bench:interference on two cores that were busy with other things: at 4 MB/s the first token
+ * took a quarter to a half longer at the median, at 20 about three times as long. The noise at p99 was as large as the effect.
  */
 const BUSY_BYTES_PER_SECOND = 4_000_000;
 
