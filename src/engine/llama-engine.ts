@@ -12,6 +12,7 @@ import type {
   Tokens,
   TokensRequest,
 } from "../core/inference.ts";
+import { LinkedSignal } from "../core/linked-signal.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { ModelFiles } from "../core/model.ts";
@@ -96,28 +97,31 @@ export class LlamaEngine implements Engine, AsyncDisposable {
   }
 
   async load(request: LoadRequest, o: Waiting): Promise<{ readonly loadMs: number }> {
-    const { signal, failure } = this.#waiting(o);
+    using waiting = this.#waiting(o);
+    const { signal } = waiting;
     try {
       using visit = await this.#enter(request, signal);
       await finished(visit.ready({ signal }));
       return { loadMs: visit.loadMs };
     } catch (error) {
-      throw failure(error);
+      throw failureOf(error, signal);
     }
   }
 
   async unload(model: ManifestDigest, o: Waiting): Promise<void> {
-    const { signal, failure } = this.#waiting(o);
+    using waiting = this.#waiting(o);
+    const { signal } = waiting;
     try {
       const host = this.#hosts.get(model);
       if (host) await unlessAborted(host.retire(), signal);
     } catch (error) {
-      throw failure(error);
+      throw failureOf(error, signal);
     }
   }
 
   async *generate(request: GenerateRequest, o: Waiting): AsyncIterable<GenerateEvent> {
-    const { signal, failure } = this.#waiting(o);
+    using waiting = this.#waiting(o);
+    const { signal } = waiting;
     try {
       using visit = await this.#enter(request, signal);
       const { runner, needs } = yield* visit.ready({ signal });
@@ -128,12 +132,13 @@ export class LlamaEngine implements Engine, AsyncDisposable {
         if (event.type === "end") this.#loader.worked(request.model);
       }
     } catch (error) {
-      throw failure(error);
+      throw failureOf(error, signal);
     }
   }
 
   async embed(request: EmbedRequest, o: Waiting): Promise<Embeddings> {
-    const { signal, failure } = this.#waiting(o);
+    using waiting = this.#waiting(o);
+    const { signal } = waiting;
     try {
       using visit = await this.#enter(request, signal);
       const { runner } = await finished(visit.ready({ signal }));
@@ -144,12 +149,13 @@ export class LlamaEngine implements Engine, AsyncDisposable {
       this.#loader.worked(request.model);
       return { ...embeddings, loadMs: visit.loadMs };
     } catch (error) {
-      throw failure(error);
+      throw failureOf(error, signal);
     }
   }
 
   async tokens(request: TokensRequest, o: Waiting): Promise<Tokens> {
-    const { signal, failure } = this.#waiting(o);
+    using waiting = this.#waiting(o);
+    const { signal } = waiting;
     try {
       using visit = await this.#enter(request, signal);
       const { runner } = await finished(visit.ready({ signal }));
@@ -157,7 +163,7 @@ export class LlamaEngine implements Engine, AsyncDisposable {
       visit.start(job);
       return { ...(await job.tokens({ signal })), loadMs: visit.loadMs };
     } catch (error) {
-      throw failure(error);
+      throw failureOf(error, signal);
     }
   }
 
@@ -232,14 +238,15 @@ export class LlamaEngine implements Engine, AsyncDisposable {
     return [...this.#hosts.values()].reduce((sum, host) => sum + host.queue.waiting, 0);
   }
 
-  /** A signal that the engine's end aborts too, and what to throw when it has. */
-  #waiting(o: Waiting): {
-    readonly signal: AbortSignal;
-    readonly failure: (error: unknown) => unknown;
-  } {
-    const signal = AbortSignal.any([o.signal, this.#closed.signal]);
-    return { signal, failure: (error) => (signal.aborted ? abortError(signal.reason) : error) };
+  /** As long as the engine is there. */
+  #waiting({ signal }: Waiting): LinkedSignal {
+    return new LinkedSignal(signal, this.#closed.signal);
   }
+}
+
+/** What to throw: when the signal has aborted, why it did. */
+function failureOf(error: unknown, signal: AbortSignal): unknown {
+  return signal.aborted ? abortError(signal.reason) : error;
 }
 
 function abortError(reason: unknown): InferenceError {

@@ -1,7 +1,6 @@
 import { InferenceError } from "../core/errors.ts";
 import type { Tokens } from "../core/inference.ts";
 import type { Waiting } from "../core/ports.ts";
-import { Changes } from "./changes.ts";
 import {
   EVENTS_IN_FLIGHT_MAX,
   type FromRunner,
@@ -18,7 +17,8 @@ export class RunnerJob {
   readonly #id: number;
   readonly #send: (message: ToRunner) => void;
   readonly #finish = Promise.withResolvers<void>();
-  readonly #changes = new Changes();
+  /** Of the one who reads: made anew for each wait, of which there is one for each token. */
+  #wake: (() => void) | undefined;
   /** The runner stops sending when EVENTS_IN_FLIGHT_MAX events lie here. */
   readonly #events: JobEvent[] = [];
   readonly #vectors: Float32Array[] = [];
@@ -45,18 +45,19 @@ export class RunnerJob {
     else if (message.type === "failed") {
       this.#error = new InferenceError(message.failure.code, message.failure.message);
     } else this.#close();
-    this.#changes.notify();
+    this.#notify();
   }
 
   /** The runner is gone. */
   fail(error: InferenceError): void {
     this.#error ??= error;
     this.#close();
-    this.#changes.notify();
+    this.#notify();
   }
 
   /** The events up to the end. Leaving early, or aborting, cancels the job. */
   async *events({ signal }: Waiting): AsyncGenerator<JobEvent> {
+    using _reading = this.#reading(signal);
     try {
       let taken = 0;
       for (;;) {
@@ -70,7 +71,7 @@ export class RunnerJob {
         } else if (this.#done) {
           if (this.#error) throw this.#error;
           return;
-        } else await this.#changes.next({ signal });
+        } else await this.#news();
       }
     } finally {
       this.#cancel();
@@ -82,8 +83,9 @@ export class RunnerJob {
     readonly vectors: readonly (readonly number[])[];
     readonly promptTokens: number;
   }> {
+    using _reading = this.#reading(signal);
     try {
-      while (!this.#done) await this.#changes.next({ signal });
+      await this.#end(signal);
       if (this.#error) throw this.#error;
       const vectors = this.#vectors.map((vector) => Array.from(vector));
       return { vectors, promptTokens: this.#promptTokens };
@@ -93,8 +95,9 @@ export class RunnerJob {
   }
 
   async tokens({ signal }: Waiting): Promise<Omit<Tokens, "loadMs">> {
+    using _reading = this.#reading(signal);
     try {
-      while (!this.#done) await this.#changes.next({ signal });
+      await this.#end(signal);
       if (this.#error) throw this.#error;
       const { tokens, text } = this.#converted ?? { tokens: [], text: "" };
       return { tokens, text };
@@ -102,6 +105,32 @@ export class RunnerJob {
       this.#cancel();
     }
   }
+
+  async #end(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    while (!this.#done) {
+      await this.#news();
+      signal.throwIfAborted();
+    }
+  }
+
+  /** Until disposed, an abort is news too. */
+  #reading(signal: AbortSignal): Disposable {
+    signal.addEventListener("abort", this.#notify);
+    return { [Symbol.dispose]: () => signal.removeEventListener("abort", this.#notify) };
+  }
+
+  #news(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  readonly #notify = (): void => {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  };
 
   #cancel(): void {
     if (!this.#done) this.#send({ type: "cancel", id: this.#id });

@@ -30,6 +30,9 @@ export interface CarrierListener {
   readonly closed: (reason: Error) => void;
 }
 
+/** What comes, of all that a carrier tells. */
+type ReadListener = Pick<CarrierListener, "data" | "room" | "filled">;
+
 const CLOSED = "the stream was closed";
 const LEFT = "the peer closed the stream";
 
@@ -102,7 +105,7 @@ const SCRATCH = Buffer.alloc(RECORD_BYTES_MAX);
 export class LinkReads {
   static readonly #known = new WeakMap<Socket, LinkReads>();
   #socket: Socket | undefined;
-  #listener: CarrierListener | undefined;
+  #listener: ReadListener | undefined;
   #target: Uint8Array = SCRATCH;
 
   readonly onread = {
@@ -129,7 +132,8 @@ export class LinkReads {
     return LinkReads.#known.get(socket);
   }
 
-  listen(listener: CarrierListener): void {
+  /** In place of who listened before. */
+  listen(listener: ReadListener): void {
     this.#listener = listener;
   }
 }

@@ -4,6 +4,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Waiting } from "../core/ports.ts";
+import { LinkReads } from "./carrier.ts";
 import type { LinkGrant, LinkKey } from "./link-keys.ts";
 
 /**
@@ -76,7 +77,9 @@ export async function connectLocally(
 ): Promise<Socket | undefined> {
   // A peer's word: it shall lead to no other socket of this machine.
   if (!NAME.test(name) || process.platform !== "linux") return undefined;
-  const socket = connect(pathOf(name));
+  const reads = new LinkReads();
+  const socket = connect({ path: pathOf(name), onread: reads.onread });
+  reads.bind(socket);
   try {
     await once(socket, "connect", { signal });
   } catch {
@@ -88,8 +91,9 @@ export async function connectLocally(
   signal.addEventListener("abort", onAbort);
   try {
     await within(socket, async () => {
+      const answer = nextBytes(socket, reads, PROOF_BYTES);
       socket.write(identity);
-      await expectProof(socket, proofOf("callee", { identity, key }));
+      expectProof(await answer, proofOf("callee", { identity, key }));
       socket.write(proofOf("caller", { identity, key }));
     });
     return socket;
@@ -107,7 +111,8 @@ async function accept(socket: Socket, { take, onLink }: LocalLinksDeps): Promise
     const grant = take(identity);
     if (!grant) throw new Error("it names no key of ours");
     socket.write(proofOf("callee", { identity, key: grant.key }));
-    await expectProof(socket, proofOf("caller", { identity, key: grant.key }));
+    const proof = await read(socket, PROOF_BYTES);
+    expectProof(proof, proofOf("caller", { identity, key: grant.key }));
     return grant;
   });
   onLink(socket, grant);
@@ -121,8 +126,7 @@ function proofOf(role: Role, { identity, key }: LinkKey): Buffer {
   return createHmac("sha256", key).update(`ollamamax local link ${role} ${identity}`).digest();
 }
 
-async function expectProof(socket: Socket, expected: Buffer): Promise<void> {
-  const proof = await read(socket, PROOF_BYTES);
+function expectProof(proof: Uint8Array, expected: Buffer): void {
   if (!timingSafeEqual(proof, expected)) throw new Error("the other side has not the key");
 }
 
@@ -134,6 +138,28 @@ async function within<T>(socket: Socket, handshake: () => Promise<T>): Promise<T
   const result = await handshake();
   socket.setTimeout(0, onTimeout);
   return result;
+}
+
+/** The next so many bytes, which nothing may follow before an answer. */
+function nextBytes(socket: Socket, reads: LinkReads, bytes: number): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const got = new Uint8Array(bytes);
+  let gotBytes = 0;
+  reads.listen({
+    data: (piece) => {
+      if (gotBytes + piece.length > bytes) {
+        socket.destroy(new Error("the other side said too much"));
+        return;
+      }
+      got.set(piece, gotBytes);
+      gotBytes += piece.length;
+      if (gotBytes === bytes) resolve(got);
+    },
+    room: () => undefined,
+    filled: () => {},
+  });
+  socket.once("close", () => reject(socket.errored ?? new Error("the other side has gone")));
+  return promise;
 }
 
 /** The next so many bytes; what follows them stays in the socket. */

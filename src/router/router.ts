@@ -12,6 +12,7 @@ import type {
   Tokens,
   TokensRequest,
 } from "../core/inference.ts";
+import { LinkedSignal } from "../core/linked-signal.ts";
 import type { Logger } from "../core/log.ts";
 import { type Metrics, noMetrics } from "../core/metrics.ts";
 import type { ModelDescription } from "../core/model.ts";
@@ -95,8 +96,9 @@ export class Router implements Inference, AsyncDisposable {
     const key = { model: request.model, prefix: promptPrefix(request.input) };
     const attempts = new Attempts(key, this.#attempts);
     const deps = { watchdog: this.#watchdog, clock: this.#deps.clock, metrics: this.#metrics };
+    using bounded = this.#bounded(o);
     try {
-      for await (const event of generateWithFailover(request, attempts, deps, this.#bounded(o))) {
+      for await (const event of generateWithFailover(request, attempts, deps, bounded)) {
         account?.saw(event);
         yield event;
       }
@@ -152,7 +154,7 @@ export class Router implements Inference, AsyncDisposable {
     const holders = new Set(this.#deps.replicas.holders(model).map(({ node }) => node));
     const isLoadedOn = (node: NodeView): boolean =>
       node.self || node.loaded.some((loaded) => loaded.model === model);
-    const bounded = this.#bounded(o);
+    using bounded = this.#bounded(o);
     // A holder that loaded it just now may not have said so yet, so all are asked; who is away and said nothing is no error.
     const asked = this.#deps.view
       .nodes()
@@ -196,7 +198,7 @@ export class Router implements Inference, AsyncDisposable {
   ): Promise<{ readonly result: T; readonly route: Route }> {
     using _request = this.#enter();
     const attempts = new Attempts(key, this.#attempts);
-    const bounded = this.#bounded(o);
+    using bounded = this.#bounded(o);
     for (;;) {
       const { route, engine, attempt } = attempts.next();
       using _turn = attempt;
@@ -234,8 +236,8 @@ export class Router implements Inference, AsyncDisposable {
     });
   }
 
-  #bounded({ signal }: Waiting): Waiting {
-    return { signal: AbortSignal.any([signal, this.#closed.signal]) };
+  #bounded({ signal }: Waiting): LinkedSignal {
+    return new LinkedSignal(signal, this.#closed.signal);
   }
 
   #enter(): Disposable {

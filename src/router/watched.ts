@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { InferenceError } from "../core/errors.ts";
 import type { GenerateEvent, GenerateRequest } from "../core/inference.ts";
+import { LinkedSignal } from "../core/linked-signal.ts";
 import type { Engine, Waiting } from "../core/ports.ts";
 import type { Phase, Watchdog } from "./watchdog.ts";
 
@@ -12,10 +13,9 @@ export async function* watched(
   clock: Clock,
   { signal }: Waiting,
 ): AsyncIterable<GenerateEvent> {
-  const stalled = new AbortController();
-  const both = AbortSignal.any([signal, stalled.signal]);
-  const iterator = engine.generate(request, { signal: both })[Symbol.asyncIterator]();
-  using patience = new Patience(clock, (error) => stalled.abort(error));
+  using unlessStalled = new LinkedSignal(signal);
+  const iterator = engine.generate(request, unlessStalled)[Symbol.asyncIterator]();
+  using patience = new Patience(clock, (error) => unlessStalled.abort(error));
   let phase: Phase = "first token";
   try {
     for (;;) {
