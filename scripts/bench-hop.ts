@@ -13,10 +13,11 @@ import { median, percentile, table } from "./bench/statistics.ts";
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "1500" },
-    "warm-up": { type: "string", default: "300" },
+    "warm-up": { type: "string", default: "2500" },
   },
 });
 const ROUNDS = Number(options.rounds);
+/** As long as V8 needs to compile all that a request goes through, at the node that sees the fewest. */
 const WARM_UP_ROUNDS = Number(options["warm-up"]);
 /** The bound: what the hop adds, in what the proxy adds. */
 const RATIO_MAX = 1.5;

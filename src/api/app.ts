@@ -124,7 +124,8 @@ export function createApp(context: RouteContext, isDraining: () => boolean): Hon
     const requestId = REQUEST_ID.test(given) ? given : randomUUID();
     c.set("requestId", requestId);
     await next();
-    c.header("X-Request-Id", requestId);
+    // Not c.header: what is answered already, that makes anew, with a stream for its body.
+    c.res.headers.set("X-Request-Id", requestId);
     const durationMs = context.clock.nowMs() - startedMs;
     measure(c, durationMs);
     const { method, path } = c.req;
@@ -176,7 +177,7 @@ function requestMeter({ metrics = noMetrics }: RouteContext): (c: Context, ms: n
     buckets: LATENCY_BUCKETS_SECONDS,
   });
   return (c, ms) => {
-    const [, pattern = "other"] = ROUTES.find(([, known]) => isAt(known, c.req.path)) ?? [];
+    const pattern = patternAt(c.req.path) ?? "other";
     const route = pattern.replace(/\{\.\+\}/, "");
     const method = METHODS.includes(c.req.method) ? c.req.method : "other";
     requests.add({ route, method, status: `${c.res.status}` });
@@ -234,6 +235,12 @@ function patternOf(path: string): RegExp {
 
 function routesAt(path: string): typeof ROUTES {
   return ROUTES.filter(([, known]) => isAt(known, path));
+}
+
+/** The most asked for are paths of their own, which need no search. */
+function patternAt(path: string): string | undefined {
+  if (PATTERNS.has(path)) return path;
+  return ROUTES.find(([, known]) => isAt(known, path))?.[1];
 }
 
 function isAt(known: string, path: string): boolean {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import t from "tap";
+import { wholeReply } from "./http/whole-reply.ts";
 import { Listener } from "./listener.ts";
 
 t.test("who sends too slowly is cut off", async (t) => {
@@ -66,5 +67,29 @@ t.test("the address that clients can call", async (t) => {
     const listener = await Listener.open({ host, port: 0, variable: "PORT" }, () => new Response());
     t.match(listener.url, url, host);
     await listener[Symbol.asyncDispose]();
+  }
+});
+
+t.test("a whole reply looks like any other answer, also to HEAD", async (t) => {
+  const text = '{"answer":"größer"}';
+  const init = { status: 201, headers: { "Content-Type": "application/json", "X-Of-Ours": "1" } };
+  const listener = await Listener.open(
+    { host: "127.0.0.1", port: 0, variable: "PORT" },
+    (request) =>
+      new URL(request.url).pathname === "/whole"
+        ? wholeReply(text, init)
+        : new Response(text, init),
+  );
+  t.teardown(() => listener[Symbol.asyncDispose]());
+  for (const method of ["GET", "HEAD", "POST"]) {
+    const [whole, streamed] = await Promise.all(
+      ["/whole", "/streamed"].map(async (path) => {
+        const answer = await fetch(listener.url + path, { method });
+        const { date: _date, ...headers } = Object.fromEntries(answer.headers);
+        return { status: answer.status, headers, text: await answer.text() };
+      }),
+    );
+    t.same(whole, streamed, method);
+    t.equal(whole?.text, method === "HEAD" ? "" : text);
   }
 });

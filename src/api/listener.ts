@@ -2,13 +2,16 @@ import { once } from "node:events";
 import type { Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { createAdaptorServer } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { AppError } from "../core/errors.ts";
 import type { Waiting } from "../core/ports.ts";
+import { writeWhole } from "./http/whole-reply.ts";
 
 export class ApiError extends AppError<"PORT_TAKEN" | "ADDRESS_UNUSABLE"> {}
 
 type Answer = Pick<ServerResponse, "headersSent">;
-type Fetch = Parameters<typeof createAdaptorServer>[0]["fetch"];
+type Served = Parameters<Parameters<typeof createAdaptorServer>[0]["fetch"]>;
+type Fetch = (...served: Served) => Response | Promise<Response>;
 
 const HEADER_BYTES_MAX = 64 * 1024;
 const KEEP_ALIVE_MS = 75_000;
@@ -73,7 +76,12 @@ export class Listener implements AsyncDisposable {
   ): Promise<Listener> {
     const { host, port, variable, sending = SENDING_LIMITS } = options;
     const server = createAdaptorServer({
-      fetch,
+      fetch: async (request, env) => {
+        const response = await fetch(request, env);
+        return writeWhole(response, env.outgoing as ServerResponse)
+          ? RESPONSE_ALREADY_SENT
+          : response;
+      },
       // The global Request and Response belong to whoever else runs in this process.
       overrideGlobalObjects: false,
       serverOptions: {

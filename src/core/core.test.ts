@@ -3,6 +3,7 @@ import { ManualClock } from "../../test/fixtures/manual-clock.ts";
 import { seededRandom } from "../../test/fixtures/seeded-random.ts";
 import { Broadcast } from "./broadcast.ts";
 import { parseBlobDigest, parseManifestDigest } from "./digest.ts";
+import { LinkedSignal } from "./linked-signal.ts";
 import { parseNodeId } from "./node-id.ts";
 import { canServe } from "./node-view.ts";
 import { sample } from "./random.ts";
@@ -66,5 +67,27 @@ t.test("canServe", (t) => {
   t.notOk(canServe({ health: "failed", state: "active" }));
   t.notOk(canServe({ health: "alive", state: "draining" }));
   t.notOk(canServe({ health: "left", state: "leaving" }));
+  t.end();
+});
+
+t.test("a linked signal aborts with its first source, and listens to none when disposed", (t) => {
+  const [a, b] = [new AbortController(), new AbortController()];
+  {
+    using linked = new LinkedSignal(a.signal, b.signal);
+    t.notOk(linked.signal.aborted);
+    b.abort("b");
+    a.abort("a");
+    t.equal(linked.signal.reason, "b");
+    using late = new LinkedSignal(new AbortController().signal, a.signal);
+    t.equal(late.signal.reason, "a");
+    using own = new LinkedSignal();
+    own.abort("own");
+    t.equal(own.signal.reason, "own");
+  }
+  const c = new AbortController();
+  const over = new LinkedSignal(c.signal);
+  over[Symbol.dispose]();
+  c.abort();
+  t.notOk(over.signal.aborted);
   t.end();
 });

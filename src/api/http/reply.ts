@@ -1,12 +1,13 @@
 import type { Route } from "../../core/inference.ts";
 import { goJson } from "../json/go-json.ts";
+import { wholeReply } from "./whole-reply.ts";
 
 /** A whole JSON answer, as gin writes it. */
 export function jsonReply(
   value: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  return new Response(goJson(value), {
+  return wholeReply(goJson(value), {
     headers: { "Content-Type": "application/json; charset=utf-8", ...headers },
   });
 }
