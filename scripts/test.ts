@@ -1,14 +1,20 @@
 // npm test: the checks, then every test file under tap; ends with "N passed, N failed" alone on a line.
 // Arguments are handed to tap in place of all files: npm test -- src/core/core.test.ts
 import { spawn } from "node:child_process";
+import path from "node:path";
 import { createInterface } from "node:readline";
 import { CHECKS } from "./check.ts";
 
+/** The same as src/main.ts uses: each file is a process that loads what the others do. */
+const NODE_COMPILE_CACHE = path.join(import.meta.dirname, "../node_modules/.cache/compiled");
 const count = { passed: 0, failed: 0, skipped: 0 };
 
 /** Tells each file as it ends, and of a failure all that TAP says. */
 async function runTap(args: readonly string[]): Promise<number> {
-  const tap = spawn("tap", args, { stdio: ["ignore", "pipe", "inherit"] });
+  const tap = spawn("tap", args, {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, NODE_COMPILE_CACHE },
+  });
   const exited = new Promise<number>((resolve, reject) => {
     tap.on("error", reject);
     tap.on("exit", (code) => resolve(code ?? 1));

@@ -1,3 +1,12 @@
-import { main } from "./cli/main.ts";
+import { enableCompileCache } from "node:module";
+import path from "node:path";
+
+// A third of what a command or a node takes to start is the compiler's, which V8 can keep. Beside the packages, where only who
+// may change the code can write, and not in /tmp; where that is nobody, nothing is kept. Before the first import of ours.
+const cache = path.join(import.meta.dirname, "../node_modules/.cache/compiled");
+enableCompileCache(cache);
+/** For the processes that this one starts. */
+process.env["NODE_COMPILE_CACHE"] ??= cache;
+const { main } = await import("./cli/main.ts");
 
 process.exitCode = await main(process.argv.slice(2));

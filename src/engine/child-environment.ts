@@ -1,7 +1,10 @@
+/** Where Node keeps compiled code: a runner starts a quarter sooner with it. */
+const KEPT = "NODE_COMPILE_CACHE";
+
 /** Our child processes parse untrusted files: they get none of our settings, which hold secrets, nor a debugger's or a test's. */
 export function childEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = Object.entries(env).filter(
-    ([name]) => !name.startsWith("OLLAMA_") && !name.startsWith("NODE_") && !name.startsWith("TAP"),
+    ([name]) => name === KEPT || !/^(OLLAMA_|NODE_|TAP)/.test(name),
   );
   return Object.fromEntries(kept);
 }
