@@ -7,7 +7,7 @@ import http from "node:http";
 import { parseArgs } from "node:util";
 import { TestCluster, until } from "../test/fixtures/cluster.ts";
 import { type Answered, ask } from "./bench/ask.ts";
-import { Busyness, describeMachine } from "./bench/machine.ts";
+import { describeMachine, tellBusyness } from "./bench/machine.ts";
 import { median, percentile, table } from "./bench/statistics.ts";
 
 const { values: options } = parseArgs({
@@ -21,8 +21,6 @@ const ROUNDS = Number(options.rounds);
 const WARM_UP_ROUNDS = Number(options["warm-up"]);
 /** The issue's bound: what the hop adds, in what the proxy adds. */
 const RATIO_MAX = 1.5;
-/** Above this the numbers are those of a machine that does something else too. */
-const BUSY_SHARE = 0.1;
 /** The rounds fall into this many parts, whose medians show the spread. */
 const PARTS = 10;
 
@@ -89,7 +87,6 @@ function report(name: string, measured: Measured, of: keyof Sample): number {
 }
 
 console.log(describeMachine());
-const busyness = new Busyness();
 await using cluster = await TestCluster.open();
 await cluster.importDemo("a");
 const [a, b, c] = await Promise.all([
@@ -104,15 +101,7 @@ const proxy = fork(new URL("./bench/proxy.ts", import.meta.url), [a.apiUrl]);
 const [proxyUrl] = (await once(proxy, "message")) as [string];
 const urls = { direct: a.apiUrl, proxy: proxyUrl, peer: b.apiUrl, "by TLS": c.apiUrl };
 
-busyness.look();
-await new Promise((resolve) => setTimeout(resolve, 2_000));
-const share = busyness.look();
-const percent = `${Math.round(share * 100)} %`;
-console.log(
-  share > BUSY_SHARE
-    ? `THE MACHINE IS BUSY: ${percent} before the start`
-    : `machine: ${percent} busy before the start`,
-);
+await tellBusyness();
 
 const greedy = { raw: true, options: { temperature: 0, num_predict: 1 } };
 const one = await measure(urls, { ...greedy, stream: false });

@@ -9,7 +9,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { manifestDigestOf, parseBlobDigest } from "../src/core/digest.ts";
 import { formatManifest } from "../src/core/manifest.ts";
-import { Busyness, describeMachine } from "./bench/machine.ts";
+import { describeMachine, tellBusyness } from "./bench/machine.ts";
 import type { PeerRequest, PeerStats } from "./bench/replication-peer.ts";
 import { table } from "./bench/statistics.ts";
 
@@ -31,7 +31,6 @@ const ONE_SOURCE_MIN = 0.7;
 const TWO_SOURCES_MIN = 1.2;
 const ORIGIN_MAX = 1.5;
 const MEMORY_BYTES_MAX = 150 * MEBIBYTE;
-const BUSY_SHARE = 0.1;
 
 const root = mkdtempSync(path.join(options.dir, "ollamamax-bench-"));
 const source = path.join(root, "source");
@@ -173,10 +172,7 @@ const verdict = (ok: boolean): string => (ok ? "within" : "NOT MET");
 
 try {
   console.log(describeMachine());
-  const busyness = new Busyness();
-  await new Promise((resolve) => setTimeout(resolve, 2_000));
-  const share = busyness.look();
-  if (share > BUSY_SHARE) console.log(`THE MACHINE IS BUSY: ${Math.round(share * 100)} %`);
+  await tellBusyness();
 
   const memory: { tookMs: number }[] = [];
   const file: { tookMs: number }[] = [];

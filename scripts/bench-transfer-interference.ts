@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { TestCluster, until } from "../test/fixtures/cluster.ts";
 import { ggufFile, key, tensor, value } from "../test/fixtures/gguf-file.ts";
 import { ask } from "./bench/ask.ts";
-import { Busyness, describeMachine } from "./bench/machine.ts";
+import { describeMachine, tellBusyness } from "./bench/machine.ts";
 import { median, percentile, table } from "./bench/statistics.ts";
 
 const { values: options } = parseArgs({
@@ -30,8 +30,6 @@ const BLOB_BYTES = Number(options.megabytes) * MEBIBYTE;
 const PROMPT_WORDS = Number(options.words);
 /** The issue's bound, for the time to the first token at p99. */
 const GROWTH_MAX = 0.1;
-/** Above this the numbers are those of a machine that does something else too. */
-const BUSY_SHARE = 0.1;
 const LOOK_MS = 200;
 /** The config and the like come first. */
 const SMALL_BYTES = MEBIBYTE;
@@ -221,7 +219,6 @@ function report(phases: readonly Phase[]): boolean {
 }
 
 console.log(describeMachine());
-const busyness = new Busyness();
 await using cluster = await TestCluster.open();
 const file = path.join(cluster.folder, "large.gguf");
 const tensors = [tensor("token_embd.weight", [BLOB_BYTES / 4])];
@@ -241,15 +238,7 @@ await until(`${source.apiUrl}/api/cluster/registry/replicas`, (body) =>
   JSON.stringify(body).includes("large"),
 );
 
-busyness.look();
-await new Promise((resolve) => setTimeout(resolve, 2_000));
-const share = busyness.look();
-const percent = `${Math.round(share * 100)} %`;
-console.log(
-  share > BUSY_SHARE
-    ? `THE MACHINE IS BUSY: ${percent} before the start`
-    : `machine: ${percent} busy before the start`,
-);
+await tellBusyness();
 {
   await using watch = new Watch(receiver.apiUrl);
   const bench = new Bench({ source, receiver }, watch);

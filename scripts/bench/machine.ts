@@ -1,7 +1,7 @@
 import os from "node:os";
 
 /** The share of all cores that this machine's processes have used between two looks. */
-export class Busyness {
+class Busyness {
   #last = usage();
 
   /** Since the last look: 0 (idle) to 1. */
@@ -12,6 +12,23 @@ export class Busyness {
     this.#last = now;
     return total > 0 ? busy / total : 0;
   }
+}
+
+/** Above this the numbers are those of a machine that does something else too. */
+const BUSY_SHARE = 0.1;
+const LOOK_MS = 2_000;
+
+/** Looks for a while, and says how busy the machine is before a benchmark begins. */
+export async function tellBusyness(): Promise<void> {
+  const busyness = new Busyness();
+  await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  const share = busyness.look();
+  const percent = `${Math.round(share * 100)} %`;
+  console.log(
+    share > BUSY_SHARE
+      ? `THE MACHINE IS BUSY: ${percent} before the start`
+      : `machine: ${percent} busy before the start`,
+  );
 }
 
 function usage(): { readonly busyMs: number; readonly totalMs: number } {

@@ -37,7 +37,6 @@ t.test("a float for an integer is cut off", (t) => {
   t.equal(parseOptions({ num_predict: -1.5 }).maxTokens, -1);
   t.equal(parseOptions({ seed: 1e12 }).sampling.seed, 1e12);
   t.strictSame(parseOptions({ stop: [] }).stop, []);
-  t.equal(parseOptions({ num_thread: 2 ** 31 }).runner.numThread, 512, "as many as can be");
   t.end();
 });
 

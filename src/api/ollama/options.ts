@@ -37,9 +37,6 @@ const OPTIONS = {
   ]
 >;
 
-/** ggml's own (GGML_MAX_N_THREADS); beyond it a model is never loaded. */
-const THREADS_MAX = 512;
-
 export interface RequestOptions {
   readonly runner: RunnerOptions;
   readonly sampling: Sampling;
@@ -73,5 +70,5 @@ function parseOption(name: string, kind: Kind, value: unknown): unknown {
   const number = kind === "integer" ? Math.trunc(value) : value;
   const fits = kind === "integer" ? Number.isSafeInteger(number) : Number.isFinite(number);
   if (!fits) throw wrong(`of type ${kind}`);
-  return name === "num_thread" ? Math.min(number, THREADS_MAX) : number;
+  return number;
 }

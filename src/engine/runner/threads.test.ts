@@ -18,6 +18,7 @@ t.test("threads by model size and cores", (t) => {
     [2 * MIB, 2, 2, 2],
     [4_000 * MIB, 8, 3, 3],
     [4_000 * MIB, 8, 0, 8],
+    [4_000 * MIB, 8, 2 ** 31, 512],
   ];
   for (const [modelBytes, cores, numThread, expected] of rows) {
     const row = JSON.stringify({ modelBytes, cores, numThread });

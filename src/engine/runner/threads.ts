@@ -3,6 +3,8 @@ const MIB = 1024 * 1024;
 const WEIGHT_BYTES_PER_THREAD = 32 * MIB;
 /** Weights for each core from which on the last core pays too, although the event loop then waits for its turn. */
 const WEIGHT_BYTES_PER_LAST_CORE = 96 * MIB;
+/** ggml's own (GGML_MAX_N_THREADS); beyond it a model is never loaded. */
+const THREADS_MAX = 512;
 
 /**
  * How many threads evaluate a model. llama.cpp's threads spin while they wait for each other, a token of a small model takes
@@ -17,7 +19,7 @@ export function threadsFor(options: {
   readonly numThread?: number | undefined;
 }): number {
   const { modelBytes, cores, numThread = 0 } = options;
-  if (numThread > 0) return Math.floor(numThread);
+  if (numThread > 0) return Math.min(Math.floor(numThread), THREADS_MAX);
   if (modelBytes >= cores * WEIGHT_BYTES_PER_LAST_CORE) return cores;
   const useful = Math.floor(modelBytes / WEIGHT_BYTES_PER_THREAD);
   return Math.max(1, Math.min(useful, cores - 1));
