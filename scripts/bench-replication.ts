@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { manifestDigestOf, parseBlobDigest } from "../src/core/digest.ts";
 import { formatManifest } from "../src/core/manifest.ts";
 import { describeMachine, tellBusyness } from "./bench/machine.ts";
-import type { PeerRequest, PeerStats } from "./bench/replication-peer.ts";
+import type { PeerLinks, PeerRequest, PeerStats } from "./bench/replication-peer.ts";
 import { table } from "./bench/statistics.ts";
 
 const { values: options } = parseArgs({
@@ -67,10 +67,10 @@ class Peer implements Disposable {
   id = "";
   addresses: readonly string[] = [];
 
-  constructor(name: string, bootstrap: readonly string[]) {
+  constructor(name: string, links: PeerLinks, bootstrap: readonly string[]) {
     this.#dir = mkdtempSync(path.join(root, `${name}-`));
     const script = new URL("./bench/replication-peer.ts", import.meta.url);
-    this.#child = fork(script, [this.#dir, ...bootstrap]);
+    this.#child = fork(script, [this.#dir, links, ...bootstrap]);
   }
 
   async ready(): Promise<this> {
@@ -131,10 +131,10 @@ interface Run {
 }
 
 /** All receivers begin at once; each knows of all others. */
-async function swarm(sources: number, receivers: number): Promise<Run> {
+async function swarm(sources: number, receivers: number, links: PeerLinks = "TLS"): Promise<Run> {
   using stack = new DisposableStack();
-  const first = stack.use(await new Peer("source", []).ready());
-  const start = (name: string) => stack.use(new Peer(name, first.addresses)).ready();
+  const first = stack.use(await new Peer("source", links, []).ready());
+  const start = (name: string) => stack.use(new Peer(name, links, first.addresses)).ready();
   const others = await Promise.all(Array.from({ length: sources - 1 }, () => start("source")));
   const holders = [first, ...others];
   const nodes = await Promise.all(Array.from({ length: receivers }, () => start("receiver")));
@@ -178,11 +178,13 @@ try {
   const file: { tookMs: number }[] = [];
   const one: Run[] = [];
   const two: Run[] = [];
+  const local: Run[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     memory.push({ tookMs: await plain("-") });
     file.push({ tookMs: await plain(path.join(root, "copied")) });
     one.push(await swarm(1, 1));
     two.push(await swarm(2, 1));
+    local.push(await swarm(1, 1, "local"));
   }
   const many = await swarm(1, RECEIVERS);
 
@@ -202,6 +204,7 @@ try {
         row("plain TLS socket, to a file", best(file)),
         row("one source", best(one)),
         row("two sources", best(two)),
+        row("one source, local socket", best(local)),
         row(`${RECEIVERS} receivers, one origin`, many, RECEIVERS),
       ],
     ),
@@ -210,10 +213,12 @@ try {
   const nowhereRatio = best(memory).tookMs / best(one).tookMs;
   const twoRatio = best(one).tookMs / best(two).tookMs;
   const origin = many.originBytes / BLOB_BYTES;
-  const peak = Math.max(...[...one, ...two, many].map(({ peakBytes }) => peakBytes));
+  const localRatio = best(file).tookMs / best(local).tookMs;
+  const peak = Math.max(...[...one, ...two, ...local, many].map(({ peakBytes }) => peakBytes));
   console.log(
     [
       `one source: ${oneRatio.toFixed(2)} × the socket that writes a file (at least ${ONE_SOURCE_MIN}): ${verdict(oneRatio >= ONE_SOURCE_MIN)}; ${nowhereRatio.toFixed(2)} × the one that does not`,
+      `one source on this machine, without TLS: ${localRatio.toFixed(2)} × the same`,
       `two sources: ${twoRatio.toFixed(2)} × one (at least ${TWO_SOURCES_MIN}, or all cores in use): ${verdict(twoRatio >= TWO_SOURCES_MIN)}`,
       `origin: ${origin.toFixed(2)} × the blob (at most ${ORIGIN_MAX}): ${verdict(origin <= ORIGIN_MAX)}`,
       `memory: ${(peak / MEBIBYTE).toFixed(0)} MiB above idle (at most ${MEMORY_BYTES_MAX / MEBIBYTE}): ${verdict(peak <= MEMORY_BYTES_MAX)}`,

@@ -27,6 +27,9 @@ export type PeerRequest =
   | { readonly call: "copy"; readonly model: string; readonly holders: readonly string[] }
   | { readonly call: "stats" };
 
+/** TLS as between machines, or local sockets as between nodes of one. */
+export type PeerLinks = "TLS" | "local";
+
 export interface PeerStats {
   readonly sentBytes: number;
   readonly idleBytes: number;
@@ -37,7 +40,7 @@ export interface PeerStats {
 const SAMPLE_INTERVAL_MS = 100;
 // One that all these processes share.
 const CLUSTER_KEY_BYTES = 32;
-const [dir = "", ...bootstrapPeers] = process.argv.slice(2);
+const [dir = "", links = "", ...bootstrapPeers] = process.argv.slice(2);
 const { signal } = new AbortController();
 const metrics = recordingMetrics();
 const layout = layoutOf(dir);
@@ -53,8 +56,7 @@ const blobs = Object.assign(pieces, {
 const { mesh, identity } = await openMesh(dir, {
   bootstrapPeers,
   random: systemRandom,
-  // As between machines: what it is compared with is TLS.
-  localLinks: false,
+  localLinks: links === ("local" satisfies PeerLinks),
   clusterKeys: [Buffer.alloc(CLUSTER_KEY_BYTES, 7)],
 });
 const hashes = new PieceHashes({ dir: path.join(dir, "hashes") }, { blobs });
