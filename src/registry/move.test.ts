@@ -1,12 +1,5 @@
 import t from "tap";
-import {
-  Door,
-  databaseFolder,
-  onEachPostgres,
-  openPool,
-  openPostgres,
-  TestServer,
-} from "../../test/fixtures/postgres.ts";
+import { Door, onEachPostgres, openPool, TestServer } from "../../test/fixtures/postgres.ts";
 import { testModel, testNodeView } from "../../test/fixtures/registry-rows.ts";
 import { clusterKeys } from "./cluster-settings.ts";
 import type { Sql } from "./connect.ts";
@@ -22,8 +15,7 @@ const quiet = { signal: new AbortController().signal, onTable: () => {} };
 
 const openSingle = (options: PoolOptions) => openPool({ ...options, connectionsMax: 1 });
 
-const folder = databaseFolder(t);
-const embedded = new TestServer(folder, await openPostgres(folder), undefined);
+const embedded = await TestServer.open(t);
 t.teardown(() => embedded[Symbol.asyncDispose]());
 
 t.test("tables come after those that they refer to, circles last", (t) => {

@@ -6,7 +6,7 @@ import t from "tap";
 import type { PoolOptions } from "../../src/registry/options.ts";
 import { TestDaemon, withoutOurs } from "../fixtures/daemon.ts";
 import { manyEntries, objectMetadata, writeLegacyStore } from "../fixtures/legacy-store.ts";
-import { databaseFolder, openPool, openPostgres, TestServer } from "../fixtures/postgres.ts";
+import { databaseFolder, openPool, TestServer } from "../fixtures/postgres.ts";
 import { tempFolder } from "../fixtures/temp-folder.ts";
 
 async function run(args: readonly string[], env: Readonly<Record<string, string>>) {
@@ -15,8 +15,7 @@ async function run(args: readonly string[], env: Readonly<Record<string, string>
   return { code, stderr, stdout: process.output };
 }
 
-const folder = databaseFolder(t);
-const server = new TestServer(folder, await openPostgres(folder), undefined);
+const server = await TestServer.open(t);
 t.teardown(() => server[Symbol.asyncDispose]());
 
 const environment = (options: PoolOptions) => ({

@@ -9,8 +9,7 @@ async function run(args: readonly string[], env: Readonly<Record<string, string>
 }
 
 t.test("a server's schema is checked, raised once, and refused when it is newer", async (t) => {
-  const folder = databaseFolder(t);
-  await using server = new TestServer(folder, await openPostgres(folder), undefined);
+  await using server = await TestServer.open(t);
   const options = await server.emptyDatabase();
   const env = {
     OLLAMA_DB_HOST: options.host,

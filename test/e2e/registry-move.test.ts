@@ -15,14 +15,12 @@ async function run(args: readonly string[], env: Readonly<Record<string, string>
 }
 
 t.test("the embedded database moves into a server, once", async (t) => {
-  const folder = databaseFolder(t);
   const binaries = {
     initdb: path.join(DEBIAN_15, "initdb"),
     postgres: path.join(DEBIAN_15, "postgres"),
   };
   const oldest = existsSync(binaries.postgres) ? binaries : undefined;
-  const postgres = await openPostgres(folder, oldest ? { binaries: oldest } : {});
-  await using server = new TestServer(folder, postgres, oldest);
+  await using server = await TestServer.open(t, oldest);
   const target = await server.emptyDatabase();
   const url = `postgres://${target.user}@${target.host}:${target.port}/${target.database}?sslmode=disable`;
 
