@@ -44,8 +44,8 @@ export interface ClientNodes extends AsyncDisposable {
   /** Node 1, which holds the model, and node 3, for which it is remote. */
   readonly nodes: readonly [own: Ready, remote: Ready];
   readonly key: string;
-  /** Resolves when so many requests were left by their clients, and no node runs any or lets one wait. */
-  left(requests: number): Promise<void>;
+  /** Resolves when one more request was left by its client, and no node runs any or lets one wait. */
+  left(): Promise<void>;
 }
 
 /** Three nodes that ask for keys, the model on two of them with a single slot each. */
@@ -69,10 +69,12 @@ export async function clientNodes(): Promise<ClientNodes> {
     await wait(`${url}/api/cluster/replicas`, ({ replicas }) => Object(replicas).length === 2);
   }
   const opened = stack.move();
+  let requests = 0;
   return {
     nodes: [a, c],
     key,
-    async left(requests) {
+    async left() {
+      requests++;
       await wait(`${a.apiUrl}/api/cluster/requests?status=failed`, (body) =>
         isLeft(body, requests),
       );

@@ -5,12 +5,12 @@ import Anthropic, {
   NotFoundError,
 } from "@anthropic-ai/sdk";
 import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
-import t from "tap";
+import type { Test } from "tap";
 import { z } from "zod";
 import {
   ANSWER,
   CITY,
-  clientNodes,
+  type ClientNodes,
   failureOf,
   failuresOf,
   LONG,
@@ -32,8 +32,7 @@ const TOOL = {
   input_schema: { ...CITY, type: "object" as const },
 };
 
-t.test("Anthropic's own client, at the model's node and at another", async (t) => {
-  await using cluster = await clientNodes();
+export async function anthropicClient(t: Test, cluster: ClientNodes): Promise<void> {
   const clientOf = (baseURL: string, apiKey: string) => new Anthropic({ baseURL, apiKey });
   const [own, remote] = cluster.nodes;
   const clients = [
@@ -68,7 +67,7 @@ t.test("Anthropic's own client, at the model's node and at another", async (t) =
   });
 
   await t.test("a stream that is aborted leaves its slot", async (t) => {
-    for (const [at, client] of clients.entries()) {
+    for (const client of clients) {
       const stream = client.messages.stream({
         ...QUESTION,
         max_tokens: 4_000,
@@ -76,7 +75,7 @@ t.test("Anthropic's own client, at the model's node and at another", async (t) =
       });
       stream.once("text", () => stream.abort());
       t.ok((await failureOf(stream.done())) instanceof APIUserAbortError);
-      await cluster.left(at + 1);
+      await cluster.left();
       t.match(await client.messages.create(QUESTION), { content: [{ text: ANSWER }] });
     }
   });
@@ -149,4 +148,4 @@ t.test("Anthropic's own client, at the model's node and at another", async (t) =
       t.match(await bearer.messages.create(QUESTION), { content: [{ text: ANSWER }] });
     }
   });
-});
+}

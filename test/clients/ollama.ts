@@ -1,11 +1,11 @@
 import { Ollama } from "ollama";
-import t from "tap";
+import type { Test } from "tap";
 import { until } from "../fixtures/until.ts";
 import {
   ANSWER,
   CALL,
   CITY,
-  clientNodes,
+  type ClientNodes,
   collected,
   failureOf,
   failuresOf,
@@ -20,8 +20,7 @@ import {
 const GREEDY = { model: MODEL, options: { temperature: 0 } };
 const MESSAGES = [{ role: "user", content: SKY }];
 
-t.test("Ollama's own client, at the model's node and at another", async (t) => {
-  await using cluster = await clientNodes();
+export async function ollamaClient(t: Test, cluster: ClientNodes): Promise<void> {
   const clientOf = (host: string, key: string) =>
     new Ollama({ host, headers: { Authorization: `Bearer ${key}` } });
   const [own, remote] = cluster.nodes;
@@ -69,7 +68,7 @@ t.test("Ollama's own client, at the model's node and at another", async (t) => {
   });
 
   await t.test("a stream that is aborted leaves its slot", async (t) => {
-    for (const [at, client] of clients.entries()) {
+    for (const client of clients) {
       const stream = await client.chat({
         ...GREEDY,
         messages: MESSAGES,
@@ -80,7 +79,7 @@ t.test("Ollama's own client, at the model's node and at another", async (t) => {
         for await (const _part of stream) stream.abort();
       };
       t.match(await failureOf(read()), { name: "AbortError" });
-      await cluster.left(at + 1);
+      await cluster.left();
       t.match(await client.generate({ ...GREEDY, prompt: SKY }), { response: ANSWER });
     }
   });
@@ -157,4 +156,4 @@ t.test("Ollama's own client, at the model's node and at another", async (t) => {
       t.match(await failureOf(streamed), { name: "ResponseError", status_code: 401 });
     }
   });
-});
+}

@@ -1,11 +1,11 @@
 import { embed, embedMany, generateText, jsonSchema, Output, streamText, tool } from "ai";
 import { createOllama, OllamaError } from "ai-sdk-ollama";
-import t from "tap";
+import type { Test } from "tap";
 import { z } from "zod";
 import {
   ANSWER,
   CALL,
-  clientNodes,
+  type ClientNodes,
   collected,
   comparable,
   failureOf,
@@ -20,8 +20,7 @@ import {
 const City = z.object({ city: z.enum(["Oslo", "Rome"]) });
 const ASK = { prompt: SKY, temperature: 0, maxRetries: 0 };
 
-t.test("the AI SDK with ai-sdk-ollama, at the model's node and at another", async (t) => {
-  await using cluster = await clientNodes();
+export async function aiSdk(t: Test, cluster: ClientNodes): Promise<void> {
   const [own, remote] = cluster.nodes;
   const clients = [
     createOllama({ baseURL: own.apiUrl, apiKey: cluster.key }),
@@ -71,7 +70,7 @@ t.test("the AI SDK with ai-sdk-ollama, at the model's node and at another", asyn
         if (part.type === "text-delta") abort.abort();
       }
       t.equal(parts.at(-1), "abort");
-      await cluster.left(at + 1);
+      await cluster.left();
       t.equal((await generateText({ ...ASK, model: clients[at]?.(MODEL) ?? "" })).text, ANSWER);
     }
   });
@@ -141,4 +140,4 @@ t.test("the AI SDK with ai-sdk-ollama, at the model's node and at another", asyn
       }
     }
   });
-});
+}

@@ -5,12 +5,12 @@ import OpenAI, {
   NotFoundError,
 } from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
-import t from "tap";
+import type { Test } from "tap";
 import { z } from "zod";
 import {
   ANSWER,
   CITY,
-  clientNodes,
+  type ClientNodes,
   collected,
   failureOf,
   failuresOf,
@@ -41,8 +41,7 @@ const LONG_FORMAT = {
   json_schema: { name: "long", schema: LONG },
 };
 
-t.test("OpenAI's own client, at the model's node and at another", async (t) => {
-  await using cluster = await clientNodes();
+export async function openAiClient(t: Test, cluster: ClientNodes): Promise<void> {
   const clientOf = (url: string, apiKey: string) => new OpenAI({ baseURL: `${url}/v1`, apiKey });
   const [own, remote] = cluster.nodes;
   const clients = [
@@ -142,18 +141,18 @@ t.test("OpenAI's own client, at the model's node and at another", async (t) => {
   });
 
   await t.test("a stream that is aborted leaves its slot", async (t) => {
-    for (const [at, client] of clients.entries()) {
+    for (const client of clients) {
       const stream = client.chat.completions.stream({ ...CHAT, response_format: LONG_FORMAT });
       stream.once("chunk", () => stream.abort());
       t.ok((await failureOf(stream.done())) instanceof APIUserAbortError);
-      await cluster.left(2 * at + 1);
+      await cluster.left();
       const leaving = await client.responses.create({
         ...RESPONSE,
         text: { format: { type: "json_schema", name: "long", schema: LONG } },
         stream: true,
       });
       for await (const _event of leaving) break;
-      await cluster.left(2 * at + 2);
+      await cluster.left();
       t.match(await client.chat.completions.create(CHAT), {
         choices: [{ message: { content: ANSWER } }],
       });
@@ -253,4 +252,4 @@ t.test("OpenAI's own client, at the model's node and at another", async (t) => {
       t.ok((await failureOf(collected(wrong.models.list()))) instanceof AuthenticationError);
     }
   });
-});
+}

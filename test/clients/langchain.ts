@@ -1,12 +1,12 @@
 import { AIMessageChunk, HumanMessage, ToolMessage } from "@langchain/core/messages";
 import { tool } from "@langchain/core/tools";
 import { ChatOllama, type ChatOllamaInput, Ollama, OllamaEmbeddings } from "@langchain/ollama";
-import t from "tap";
+import type { Test } from "tap";
 import { z } from "zod";
 import {
   ANSWER,
   CALL,
-  clientNodes,
+  type ClientNodes,
   collected,
   failureOf,
   failuresOf,
@@ -24,8 +24,7 @@ const weather = tool(() => "rain", {
   schema: City,
 });
 
-t.test("LangChain's client, at the model's node and at another", async (t) => {
-  await using cluster = await clientNodes();
+export async function langchain(t: Test, cluster: ClientNodes): Promise<void> {
   const settingsOf = (baseUrl: string, key: string) => ({
     ...{ baseUrl, model: MODEL, temperature: 0, maxRetries: 0 },
     headers: { Authorization: `Bearer ${key}` },
@@ -77,7 +76,7 @@ t.test("LangChain's client, at the model's node and at another", async (t) => {
           abort.abort();
       };
       t.match(await failureOf(read()), { message: /abort/i });
-      await cluster.left(at + 1);
+      await cluster.left();
       t.equal((await chat()[at]?.invoke(SKY))?.content, ANSWER);
     }
   });
@@ -133,4 +132,4 @@ t.test("LangChain's client, at the model's node and at another", async (t) => {
       }
     }
   });
-});
+}
