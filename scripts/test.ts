@@ -1,19 +1,25 @@
 // npm test: the checks, then every test file under tap; ends with "N passed, N failed" alone on a line.
 // Arguments are handed to tap in place of all files: npm test -- src/core/core.test.ts
 import { spawn } from "node:child_process";
+import { chmodSync, existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { CHECKS } from "./check.ts";
 
 /** The same as src/main.ts uses: each file is a process that loads what the others do. */
 const NODE_COMPILE_CACHE = path.join(import.meta.dirname, "../node_modules/.cache/compiled");
+/** Linux's file system in memory. */
+const MEMORY = "/dev/shm";
+const MEMORY_BYTES_MIN = 8 * 1_024 ** 3;
+
 const count = { passed: 0, failed: 0, skipped: 0 };
 
 /** Tells each file as it ends, and of a failure all that TAP says. */
 async function runTap(args: readonly string[]): Promise<number> {
+  using folder = temporaryFolder();
   const tap = spawn("tap", args, {
     stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, NODE_COMPILE_CACHE },
+    env: { ...process.env, NODE_COMPILE_CACHE, ...folder.env },
   });
   const exited = new Promise<number>((resolve, reject) => {
     tap.on("error", reject);
@@ -22,6 +28,23 @@ async function runTap(args: readonly string[]): Promise<number> {
   const report = new Report();
   for await (const line of createInterface({ input: tap.stdout })) report.take(line);
   return await exited;
+}
+
+/**
+ * In memory where there is much of it: dozens of databases and clusters write what nobody keeps, and a slow disk would decide
+ * how long they take. Elsewhere the system's own.
+ */
+function temporaryFolder(): Disposable & { readonly env: Readonly<Record<string, string>> } {
+  const nothing = { env: {}, [Symbol.dispose]: () => {} };
+  if (process.env["TMPDIR"] !== undefined || !existsSync(MEMORY)) return nothing;
+  const { bavail, bsize } = statfsSync(MEMORY);
+  if (Math.min(bavail * bsize, process.availableMemory()) < MEMORY_BYTES_MIN) return nothing;
+  const folder = mkdtempSync(path.join(MEMORY, "ollamamax-tests-"));
+  chmodSync(folder, 0o755); // Postgres's unprivileged user must be able to enter it
+  return {
+    env: { TMPDIR: folder },
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  };
 }
 
 /** Reads TAP 14 line by line: subtests are indented, and each is summed up by a line of its parent's. */
