@@ -4,7 +4,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createWriteStream, linkSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import os, { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { manifestDigestOf, parseBlobDigest } from "../src/core/digest.ts";
@@ -31,6 +31,8 @@ const ONE_SOURCE_MIN = 0.7;
 const TWO_SOURCES_MIN = 1.2;
 const ORIGIN_MAX = 1.5;
 const MEMORY_BYTES_MAX = 150 * MEBIBYTE;
+/** Of all cores: the rest is what the system itself takes. */
+const PROCESSOR_LIMIT = 0.85;
 
 const root = mkdtempSync(path.join(options.dir, "ollamamax-bench-"));
 const source = path.join(root, "source");
@@ -92,6 +94,10 @@ class Peer implements Disposable {
     return ((await this.#ask(request)) as { tookMs: number }).tookMs;
   }
 
+  async rest(): Promise<void> {
+    await this.#ask({ call: "rest" });
+  }
+
   async stats(): Promise<PeerStats> {
     return (await this.#ask({ call: "stats" })) as PeerStats;
   }
@@ -141,6 +147,8 @@ async function swarm(sources: number, receivers: number, links: PeerLinks = "TLS
   for (const holder of holders) await holder.hold();
   // The hashes are made at the first request: that belongs to the import, not to the copy.
   await (await start("warm-up")).copy(holders);
+  // A receiver that is idle has joined; a holder has not given anything yet, so its idleness was before.
+  await Promise.all(nodes.map((node) => node.rest()));
   const before = await Promise.all([...holders, ...nodes].map((peer) => peer.stats()));
   const startedMs = performance.now();
   await Promise.all(
@@ -212,6 +220,8 @@ try {
   const oneRatio = best(file).tookMs / best(one).tookMs;
   const nowhereRatio = best(memory).tookMs / best(one).tookMs;
   const twoRatio = best(one).tookMs / best(two).tookMs;
+  const cores = best(two).cpuMs / best(two).tookMs;
+  const isTwoFine = twoRatio >= TWO_SOURCES_MIN || cores >= PROCESSOR_LIMIT * os.cpus().length;
   const origin = many.originBytes / BLOB_BYTES;
   const localRatio = best(file).tookMs / best(local).tookMs;
   const peak = Math.max(...[...one, ...two, ...local, many].map(({ peakBytes }) => peakBytes));
@@ -219,7 +229,7 @@ try {
     [
       `one source: ${oneRatio.toFixed(2)} × the socket that writes a file (at least ${ONE_SOURCE_MIN}): ${verdict(oneRatio >= ONE_SOURCE_MIN)}; ${nowhereRatio.toFixed(2)} × the one that does not`,
       `one source on this machine, without TLS: ${localRatio.toFixed(2)} × the same`,
-      `two sources: ${twoRatio.toFixed(2)} × one (at least ${TWO_SOURCES_MIN}, or all cores in use): ${verdict(twoRatio >= TWO_SOURCES_MIN)}`,
+      `two sources: ${twoRatio.toFixed(2)} × one (at least ${TWO_SOURCES_MIN}, or at the processor's limit: ${cores.toFixed(2)} of ${os.cpus().length} cores in use): ${verdict(isTwoFine)}`,
       `origin: ${origin.toFixed(2)} × the blob (at most ${ORIGIN_MAX}): ${verdict(origin <= ORIGIN_MAX)}`,
       `memory: ${(peak / MEBIBYTE).toFixed(0)} MiB above idle (at most ${MEMORY_BYTES_MAX / MEBIBYTE}): ${verdict(peak <= MEMORY_BYTES_MAX)}`,
     ].join("\n"),

@@ -25,6 +25,8 @@ import { recordingMetrics } from "../../test/fixtures/recording-metrics.ts";
 export type PeerRequest =
   | { readonly call: "hold"; readonly manifest: string }
   | { readonly call: "copy"; readonly model: string; readonly holders: readonly string[] }
+  /** What it takes now is what it takes when idle. */
+  | { readonly call: "rest" }
   | { readonly call: "stats" };
 
 /** TLS as between machines, or local sockets as between nodes of one. */
@@ -86,7 +88,7 @@ serveBlobs({
   manifest: async (digest) => manifests.get(digest) ?? copier.manifestOf(digest),
 });
 
-const idleBytes = process.memoryUsage.rss();
+let idleBytes = process.memoryUsage.rss();
 let peakBytes = idleBytes;
 setInterval(() => {
   peakBytes = Math.max(peakBytes, process.memoryUsage.rss());
@@ -107,6 +109,11 @@ async function perform(request: PeerRequest): Promise<unknown> {
       const startedMs = performance.now();
       await copier.copy({ model, name, holders: () => nodes }, { signal });
       return { tookMs: performance.now() - startedMs };
+    }
+    case "rest": {
+      idleBytes = process.memoryUsage.rss();
+      peakBytes = idleBytes;
+      return {};
     }
     case "stats": {
       const { user, system } = process.cpuUsage();

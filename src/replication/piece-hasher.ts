@@ -5,7 +5,7 @@ import { BufferPool } from "./buffer-pool.ts";
 /** It needs a tenth of it. */
 const OLD_GENERATION_MB_MAX = 32;
 /** As many as are ever in use at once, or nearly: see REQUESTS_MAX of Swarm. */
-const BUFFERS_KEPT_MAX = 16;
+const BUFFERS_KEPT_MAX = 8;
 
 /** Memory for pieces that arrive, and a thread that hashes them in it: both share the memory, so nothing is copied. */
 export class PieceHasher implements AsyncDisposable {
