@@ -1,7 +1,7 @@
 // npm test: the checks, then every test file under tap; ends with "N passed, N failed" alone on a line.
 // Arguments are handed to tap in place of all files: npm test -- src/core/core.test.ts
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, globSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { CHECKS } from "./check.ts";
@@ -87,12 +87,7 @@ if (files.length === 0) {
   }
 }
 
-/** The long ones first, so that at the end no core waits for the last of them. */
-const all = [
-  ...globSync("test/**/*.test.ts").toSorted(),
-  ...globSync("src/**/*.test.ts").toSorted(),
-];
-const exitCode = await runTap(["run", "--reporter=tap", ...(files.length > 0 ? files : all)]);
+const exitCode = await runTap(["run", "--reporter=tap", ...files]);
 if (exitCode !== 0 && count.failed === 0) count.failed++;
 if (count.skipped > 0) console.log(`\n${count.skipped} skipped`);
 console.log(`\n${count.passed} passed, ${count.failed} failed`);
