@@ -1,7 +1,7 @@
 import { enableCompileCache } from "node:module";
 import path from "node:path";
 
-// A third of what a command or a node takes to start is the compiler's, which V8 can keep. Beside the packages, where only who
+// A quarter of what a node takes to load is the compiler's, whose work V8 can keep. Beside the packages, where only who
 // may change the code can write, and not in /tmp; where that is nobody, nothing is kept. Before the first import of ours.
 const cache = path.join(import.meta.dirname, "../node_modules/.cache/compiled");
 enableCompileCache(cache);

@@ -17,7 +17,7 @@ export class RunnerJob {
   readonly #id: number;
   readonly #send: (message: ToRunner) => void;
   readonly #finish = Promise.withResolvers<void>();
-  /** Of the one who reads: made anew for each wait, of which there is one for each token. */
+  /** Wakes the one who reads. */
   #wake: (() => void) | undefined;
   /** The runner stops sending when EVENTS_IN_FLIGHT_MAX events lie here. */
   readonly #events: JobEvent[] = [];
