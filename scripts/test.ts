@@ -1,34 +1,28 @@
-// npm test: the checks, then every test file under tap; ends with "N passed, N failed" alone on a line.
-// Arguments are handed to tap in place of all files: npm test -- src/core/core.test.ts
-import { spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+// npm test: the checks, then every test file; ends with "N passed, N failed" alone on a line.
+// Arguments are files to run in place of all: npm test -- src/core/core.test.ts
+//
+// A file of tap's is a program that prints TAP, and runs as such here. tap's own runner loads its hooks for coverage and mocks
+// into it and into each node and runner that it starts, also where none is asked for: that doubled what those took to load.
+import { type ChildProcess, spawn } from "node:child_process";
+import { chmodSync, existsSync, globSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { CHECKS } from "./check.ts";
+import { TapReport } from "./test/tap-report.ts";
 
 /** The same as src/main.ts uses: each file is a process that loads what the others do. */
 const NODE_COMPILE_CACHE = path.join(import.meta.dirname, "../node_modules/.cache/compiled");
 /** Linux's file system in memory. */
 const MEMORY = "/dev/shm";
 const MEMORY_BYTES_MIN = 8 * 1_024 ** 3;
+const JOBS = 2;
+const FILE_TIMEOUT_S = 300;
+/** What a file has for telling why it was late. */
+const LATE_S = 10;
 
-const count = { passed: 0, failed: 0, skipped: 0 };
-
-/** Tells each file as it ends, and of a failure all that TAP says. */
-async function runTap(args: readonly string[]): Promise<number> {
-  using folder = temporaryFolder();
-  const tap = spawn("tap", args, {
-    stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, NODE_COMPILE_CACHE, ...folder.env },
-  });
-  const exited = new Promise<number>((resolve, reject) => {
-    tap.on("error", reject);
-    tap.on("exit", (code) => resolve(code ?? 1));
-  });
-  const report = new Report();
-  for await (const line of createInterface({ input: tap.stdout })) report.take(line);
-  return await exited;
-}
+const total = { passed: 0, failed: 0, skipped: 0 };
+const running = new Set<ChildProcess>();
+let interrupted = false;
 
 /**
  * In memory where there is much of it: dozens of databases and clusters write what nobody keeps, and a slow disk would decide
@@ -47,48 +41,82 @@ function temporaryFolder(): Disposable & { readonly env: Readonly<Record<string,
   };
 }
 
-/** Reads TAP 14 line by line: subtests are indented, and each is summed up by a line of its parent's. */
-class Report {
-  #deepest = 0;
-  #telling = false;
+/** Those that start clusters take longest and begin: what runs alone at the end should be short. */
+function testFiles(): string[] {
+  const files = globSync(["src/**/*.test.ts", "test/**/*.test.ts"]).sort();
+  const isLong = (file: string): boolean => file.startsWith(path.join("test", "e2e"));
+  return [...files.filter(isLong), ...files.filter((file) => !isLong(file))];
+}
 
-  take(line: string): void {
-    const [, indent = "", not, rest = ""] = /^( *)(not )?ok \d+(.*)$/.exec(line) ?? [];
-    if (rest === "" && !line.trim().startsWith("ok")) {
-      this.#tellDiagnosis(line);
-      return;
-    }
-    const sumsUp = indent.length < this.#deepest;
-    this.#deepest = indent.length;
-    const isSkipped = /# (SKIP|TODO)\b/i.test(rest);
-    if (isSkipped) count.skipped++;
-    else if (!sumsUp) {
-      if (not) count.failed++;
-      else count.passed++;
-    }
-    this.#telling = Boolean(not) && !isSkipped;
-    if (indent === "" || this.#telling) console.log(`${not ? "FAILED" : "ok    "}${indent}${rest}`);
-  }
+/** Tells when the file has ended, with all that TAP says of its failures. */
+async function runFile(file: string, env: Readonly<Record<string, string>>): Promise<void> {
+  const startedMs = performance.now();
+  const child = spawn(process.execPath, [file], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: {
+      ...process.env,
+      NODE_COMPILE_CACHE,
+      TAP: "1",
+      TAP_TIMEOUT: String(FILE_TIMEOUT_S),
+      ...env,
+    },
+  });
+  running.add(child);
+  const ended = new Promise<string>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve(code === 0 ? "" : `ended by ${signal ?? code}`));
+  });
+  const late = setTimeout(() => child.kill("SIGKILL"), (FILE_TIMEOUT_S + LATE_S) * 1_000);
+  const report = new TapReport();
+  for await (const line of createInterface({ input: child.stdout })) report.take(line);
+  const problem = await ended;
+  clearTimeout(late);
+  running.delete(child);
 
-  #tellDiagnosis(line: string): void {
-    if (this.#telling) console.log(line);
-    if (line.trim() === "...") this.#telling = false;
-  }
+  const { passed, failed, skipped } = report.counts;
+  const isFailed = failed > 0 || problem !== "" || passed + skipped === 0;
+  total.passed += passed;
+  total.skipped += skipped;
+  total.failed += isFailed ? Math.max(failed, 1) : 0;
+  const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
+  const outcome = isFailed ? "FAILED" : "ok    ";
+  console.log(`${outcome} ${file} (${passed} in ${seconds} s)${problem && `: ${problem}`}`);
+  for (const line of report.failures) console.log(line);
+}
+
+async function runFiles(files: readonly string[]): Promise<void> {
+  using folder = temporaryFolder();
+  const queue = files.values();
+  const work = async (): Promise<void> => {
+    for (const file of queue) {
+      if (interrupted) return;
+      await runFile(file, folder.env);
+    }
+  };
+  await Promise.all(Array.from({ length: JOBS }, work));
+}
+
+for (const [signal, number] of [
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+] as const) {
+  process.once(signal, () => {
+    interrupted = true;
+    process.exitCode = 128 + number;
+    for (const child of running) child.kill(signal);
+  });
 }
 
 const files = process.argv.slice(2);
-
 if (files.length === 0) {
   for (const { name, run } of CHECKS) {
     const problem = run();
-    if (problem === "") count.passed++;
-    else count.failed++;
+    if (problem === "") total.passed++;
+    else total.failed++;
     console.log(problem === "" ? `ok     ${name}` : `FAILED ${name}\n${problem}`);
   }
 }
-
-const exitCode = await runTap(["run", "--reporter=tap", ...files]);
-if (exitCode !== 0 && count.failed === 0) count.failed++;
-if (count.skipped > 0) console.log(`\n${count.skipped} skipped`);
-console.log(`\n${count.passed} passed, ${count.failed} failed`);
-process.exitCode = count.failed === 0 ? 0 : 1;
+await runFiles(files.length > 0 ? files : testFiles());
+if (total.skipped > 0) console.log(`\n${total.skipped} skipped`);
+console.log(`\n${total.passed} passed, ${total.failed} failed`);
+process.exitCode ??= total.failed === 0 ? 0 : 1;
