@@ -24,6 +24,7 @@ export class GgufError extends AppError<
   | "TRUNCATED"
   | "TOO_LARGE"
   | "MALFORMED"
+  | "SPLIT_INCOMPLETE"
   | "SPLIT_NOT_SUPPORTED"
 > {}
 

@@ -5,6 +5,7 @@ import type { Waiting } from "../core/ports.ts";
 import { GgufError } from "./errors.ts";
 import { type Gguf, readGguf } from "./gguf.ts";
 import { type GgufFacts, ggufFacts } from "./gguf-facts.ts";
+import type { GgufSplit } from "./gguf-merge.ts";
 import { blobPath } from "./layout.ts";
 import type { ModelStore } from "./model-store.ts";
 
@@ -12,6 +13,8 @@ import type { ModelStore } from "./model-store.ts";
 export interface GgufPart {
   readonly layer: Layer;
   readonly facts: GgufFacts;
+  /** Of the part of a split model. */
+  readonly split?: GgufSplit;
 }
 
 /** Reads a file that a client has sent as a blob; its name only says what its sender thinks it is. */
@@ -30,13 +33,12 @@ export async function readPart(
   }
   const gguf = await readHead(store, digest, fileName, o);
   const facts = ggufFacts(gguf);
+  const { sizeBytes } = found;
   if (facts.splitCount > 1) {
-    throw new ManagementError(
-      "SPLIT_NOT_SUPPORTED",
-      `${fileName} is one of several parts: merge them with \`llama-gguf-split --merge\` and send the result`,
-    );
+    const split = { file: blobPath(store.layout, digest), gguf };
+    return { layer: { kind: "model", digest, sizeBytes }, facts, split };
   }
-  return { layer: { kind: kindOf(gguf, facts), digest, sizeBytes: found.sizeBytes }, facts };
+  return { layer: { kind: kindOf(gguf, facts), digest, sizeBytes }, facts };
 }
 
 async function readHead(

@@ -47,12 +47,30 @@ export interface GgufTensor {
   readonly shape: readonly number[];
 }
 
+/** From one byte up to and without another. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Where in the file things are: for who writes another file of it. */
+export interface GgufPlaces {
+  /** Of each key with its value. */
+  readonly keys: ReadonlyMap<string, Span>;
+  /** Of each tensor's entry in the head, by its name; an entry ends with the tensor's place. */
+  readonly entries: ReadonlyMap<string, Span>;
+  /** Of each tensor's data, by its name; without an end where its type is one that we do not know. */
+  readonly data: ReadonlyMap<string, { readonly start: number; readonly end: number | undefined }>;
+  readonly alignment: number;
+}
+
 export interface Gguf {
   readonly version: number;
   readonly metadata: ReadonlyMap<string, GgufValue>;
   readonly tensors: readonly GgufTensor[];
   readonly parameterCount: number;
   readonly fileBytes: number;
+  readonly places: GgufPlaces;
 }
 
 /** Arrays up to here are kept also without `verbose`, as Ollama's /api/show does. */
@@ -101,15 +119,20 @@ async function parse(
   const keyCount = await readCount(reader, "keys", KEYS_MAX, KEY_BYTES_MIN);
 
   const metadata = new Map<string, GgufValue>();
+  const keys = new Map<string, Span>();
   for (let i = 0; i < keyCount; i++) {
+    const start = reader.position;
     const key = await reader.string(KEY_BYTES_MAX);
     if (metadata.has(key)) throw new GgufError("MALFORMED", `it has the key ${quoted(key)} twice`);
     metadata.set(key, await readValue(reader, options.verbose));
+    keys.set(key, { start, end: reader.position });
   }
 
   const entries: TensorEntry[] = [];
   for (let i = 0; i < tensorCount; i++) entries.push(await readTensor(reader));
-  checkData(entries, alignUp(reader.position, alignmentOf(metadata)), fileBytes);
+  const alignment = alignmentOf(metadata);
+  const dataStart = alignUp(reader.position, alignment);
+  checkData(entries, dataStart, fileBytes);
 
   return {
     version,
@@ -121,6 +144,7 @@ async function parse(
     })),
     parameterCount: entries.reduce((sum, { elements }) => sum + elements, 0),
     fileBytes,
+    places: { keys, alignment, ...placesOf(entries, dataStart) },
   };
 }
 
@@ -212,6 +236,7 @@ function scalarOf(type: number): { bytes: number; read: (b: Buffer) => GgufScala
 
 interface TensorEntry {
   readonly name: string;
+  readonly span: Span;
   readonly typeId: number;
   readonly shape: readonly number[];
   readonly elements: number;
@@ -219,6 +244,7 @@ interface TensorEntry {
 }
 
 async function readTensor(reader: HeadReader): Promise<TensorEntry> {
+  const start = reader.position;
   const name = await reader.string(TENSOR_NAME_BYTES_MAX);
   const dimensions = await reader.uint32();
   if (dimensions > DIMENSIONS_MAX) {
@@ -232,7 +258,23 @@ async function readTensor(reader: HeadReader): Promise<TensorEntry> {
   }
   const typeId = await reader.uint32();
   const offset = await reader.size();
-  return { name, typeId, shape, elements, offset };
+  return { name, span: { start, end: reader.position }, typeId, shape, elements, offset };
+}
+
+function placesOf(
+  all: readonly TensorEntry[],
+  dataStart: number,
+): Pick<GgufPlaces, "entries" | "data"> {
+  return {
+    entries: new Map(all.map(({ name, span }) => [name, span])),
+    data: new Map(
+      all.map(({ name, typeId, shape, offset }) => {
+        const start = dataStart + offset;
+        const sizeBytes = tensorBytes(typeId, shape);
+        return [name, { start, end: sizeBytes === undefined ? undefined : start + sizeBytes }];
+      }),
+    ),
+  };
 }
 
 function alignmentOf(metadata: ReadonlyMap<string, GgufValue>): number {
@@ -246,7 +288,7 @@ function alignmentOf(metadata: ReadonlyMap<string, GgufValue>): number {
   return alignment;
 }
 
-function alignUp(position: number, alignment: number): number {
+export function alignUp(position: number, alignment: number): number {
   return Math.ceil(position / alignment) * alignment;
 }
 

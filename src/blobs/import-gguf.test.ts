@@ -142,7 +142,7 @@ t.test("what cannot be imported is refused before anything is written", async (t
     [path.join(dir, "cut.gguf"), "m", { code: "TRUNCATED", message: /copy or download it again/ }],
     [path.join(dir, "words.gguf"), "m", { code: "MALFORMED", message: /no weights/ }],
     [path.join(dir, "nameless.gguf"), "m", { code: "MALFORMED", message: /no architecture/ }],
-    [path.join(dir, "split.gguf"), "m", { code: "SPLIT_NOT_SUPPORTED", message: /--merge/ }],
+    [path.join(dir, "split.gguf"), "m", { code: "SPLIT_INCOMPLETE", message: /one of 2 parts/ }],
   ];
   for (const [file, name, error] of rows) {
     await t.rejects(importGguf(store, { file, name }, { signal }), error, `${file} as "${name}"`);

@@ -8,6 +8,7 @@ import type { Waiting } from "../core/ports.ts";
 import type { Quantization } from "../core/quantization.ts";
 import { readGguf } from "./gguf.ts";
 import { ggufFacts } from "./gguf-facts.ts";
+import { type MergedGguf, planMerge } from "./gguf-merge.ts";
 import { type GgufPart, invalid, readPart } from "./gguf-part.ts";
 import { blobPath } from "./layout.ts";
 import { modelConfigOf } from "./model-config.ts";
@@ -15,6 +16,9 @@ import { LAYER_BYTES_MAX, MESSAGES_MAX, readModelLayers, readTextBlob } from "./
 import type { ModelStore } from "./model-store.ts";
 import { quantizationOf } from "./quantization.ts";
 import { checkBlobs, modelLayerOf } from "./whole-model.ts";
+
+/** Ollama's, of work on what has no digest yet. */
+export const NO_DIGEST = "0".repeat(19);
 
 const LICENSES_MAX = 1_000;
 
@@ -26,6 +30,8 @@ export interface Draft {
   readonly config: Json;
   /** The one of its files that holds the weights. */
   readonly model: GgufPart;
+  /** What they are once they are one file: they came in parts, of which `model` is the first. */
+  readonly merged?: MergedGguf;
   /** What they are to be turned into first. */
   readonly quantization?: Quantization;
   /** What they have been turned into, unless that was here before. */
@@ -38,7 +44,7 @@ interface Writing extends Waiting {
   readonly onBlob: (digest: BlobDigest) => void;
 }
 
-type Base = Pick<Draft, "layers" | "config" | "model">;
+type Base = Pick<Draft, "layers" | "config" | "model" | "merged">;
 
 /** The layers of `from`, or the files: what can be known to be wrong with them and with the request is told here. */
 export async function draftModel(
@@ -146,11 +152,35 @@ async function baseOfFiles(
   lines.push({ status: "validating GGUF model" });
   const [model, ...others] = parts.filter(({ layer }) => layer.kind === "model");
   if (!model) throw invalid("unknown type");
+  if (model.split) return await baseOfSplits(files, parts);
   if (others.length > 0) throw invalid("only one model's file can be used: more than one was sent");
   return {
     layers: parts.map(({ layer }) => layer),
     config: modelConfigOf(model.facts),
     model,
+  };
+}
+
+async function baseOfSplits(
+  files: CreateRequest["files"],
+  parts: readonly GgufPart[],
+): Promise<Base> {
+  const names = new Map(Object.keys(files).map((name, i) => [parts[i]?.split?.file, name]));
+  const whole = parts.filter(({ split }) => !split);
+  const [first, ...others] = parts.filter(({ split }) => split);
+  if (!first) throw new Error("no part to merge");
+  if (whole.some(({ layer }) => layer.kind === "model")) {
+    throw invalid("only one model's file can be used: more than one was sent");
+  }
+  const splits = [first, ...others].flatMap(({ split }) => split ?? []);
+  const merged = await planMerge(splits, (file) => names.get(file) ?? "a part");
+  const { facts } = merged;
+  if (facts.architecture === "" || facts.parameterCount === 0) throw invalid("unknown type");
+  return {
+    layers: [first, ...whole].map(({ layer }) => layer),
+    config: modelConfigOf(facts),
+    model: { ...first, facts },
+    merged,
   };
 }
 

@@ -10,7 +10,7 @@ import { ForeignBlob } from "./foreign-blob.ts";
 import { readGguf } from "./gguf.ts";
 import { type GgufFacts, ggufFacts } from "./gguf-facts.ts";
 import { blobPath, type Layout } from "./layout.ts";
-import type { Draft } from "./make-model.ts";
+import { type Draft, NO_DIGEST } from "./make-model.ts";
 import type { ModelStore } from "./model-store.ts";
 import { quantizedBytesMax } from "./quantization.ts";
 
@@ -20,8 +20,6 @@ interface Deps {
   readonly onBlob: (digest: BlobDigest, isNew: boolean) => void;
 }
 
-/** Ollama's, of work on what has no digest yet. */
-const NO_DIGEST = "0".repeat(19);
 /** So much free room is none: the disk was filled up meanwhile. */
 const FULL_BYTES = 1024 * 1024;
 const READ_BYTES = 1024 ** 2;

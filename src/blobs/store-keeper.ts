@@ -1,4 +1,9 @@
-import { type BlobDigest, type ManifestDigest, manifestDigestOf } from "../core/digest.ts";
+import {
+  type BlobDigest,
+  type ManifestDigest,
+  manifestDigestOf,
+  parseBlobDigest,
+} from "../core/digest.ts";
 import type { ManifestShelf } from "../core/distribution.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
@@ -16,6 +21,7 @@ import { systemCode } from "./errors.ts";
 import { manifestPath } from "./layout.ts";
 import { type Draft, draftModel, makeModel } from "./make-model.ts";
 import { existingCasing, readManifestBytes } from "./manifests.ts";
+import { mergeDraft } from "./merge-draft.ts";
 import type { ModelStore } from "./model-store.ts";
 import { removeManifest, removeOrphans } from "./orphans.ts";
 import { quantizeDraft } from "./quantize-draft.ts";
@@ -78,8 +84,8 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
   }
 
   async *create(request: CreateRequest, o: Waiting): AsyncIterable<Progress> {
-    const { lines, digest } = request.quantize
-      ? yield* this.#quantized(request, o)
+    const { lines, digest } = isLongWork(request)
+      ? yield* this.#converted(request, o)
       : await this.#exclusively(async () => this.#make(await this.#begin(request, o), request, o));
     yield* lines;
     yield { status: "success", digest };
@@ -128,11 +134,12 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
   }
 
   /** Takes hours for a large model: others have their turns meanwhile, and what it is made from stays. */
-  async *#quantized(request: CreateRequest, o: Waiting): AsyncGenerator<Progress, Made> {
+  async *#converted(request: CreateRequest, o: Waiting): AsyncGenerator<Progress, Made> {
     using held = new DisposableStack();
     const begun = await this.#exclusively(async () => {
       const { parent, draft } = await this.#begin(request, o);
       held.use(this.reserve([...blobsOfParent(parent), ...draft.layers.map((l) => l.digest)]));
+      held.use(this.reserve(Object.values(request.files).flatMap((d) => parseBlobDigest(d) ?? [])));
       return { parent, draft };
     });
     const { parent, draft } = begun;
@@ -143,7 +150,8 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
     };
     try {
       const { quantizer } = this.#deps;
-      const quantized = yield* quantizeDraft(this.#store, draft, { quantizer, onBlob }, o);
+      const whole = yield* mergeDraft(this.#store, draft, onBlob, o);
+      const quantized = yield* quantizeDraft(this.#store, whole, { quantizer, onBlob }, o);
       return await this.#exclusively(() => this.#make({ parent, draft: quantized }, request, o));
     } finally {
       held.dispose();
@@ -221,6 +229,11 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
     this.#turn = result.catch(() => {}); // Its caller gets the error; the next one does not care.
     return result;
   }
+}
+
+/** Several files may be the parts of one model, which are merged. */
+function isLongWork({ quantize, files }: CreateRequest): boolean {
+  return Boolean(quantize) || Object.keys(files).length > 1;
 }
 
 function blobsIn(manifest: Uint8Array): () => readonly BlobDigest[] {

@@ -15,6 +15,7 @@ export const MANAGEMENT_ERRORS = {
   TRUNCATED: { status: 400 },
   TOO_LARGE: { status: 400 },
   MALFORMED: { status: 400 },
+  SPLIT_INCOMPLETE: { status: 400 },
   SPLIT_NOT_SUPPORTED: { status: 400 },
   MODEL_NOT_FOUND: { status: 404 },
   NODE_NOT_FOUND: { status: 404 },

@@ -1,9 +1,11 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
+import { DEMO_MODEL_PATH } from "../fixtures/demo-model.ts";
 import { ggufFile, key, tensor, tinyGguf, value } from "../fixtures/gguf-file.ts";
 import { managedStore } from "../fixtures/managed-store.ts";
 import { snapshot, writeBlob } from "../fixtures/ollama-folder.ts";
+import { splitGguf } from "../fixtures/split-gguf.ts";
 
 const { signal } = new AbortController();
 const MISSING = `sha256:${"0".repeat(64)}`;
@@ -93,7 +95,7 @@ t.test("what create refuses, and then leaves nothing", async (t) => {
     [files(junk, "x.safetensors"), 501, /^safetensors cannot be converted here/],
     [files(cut), 400, /^x\.gguf is no usable GGUF file \([A-Z_]+\)$/],
     [files(empty), 400, "unknown type"],
-    [files(split), 400, /llama-gguf-split --merge/],
+    [files(split), 400, /^x\.gguf is one of 2 parts of a model, and 1 of them came/],
     [{ model: "x", files: { a: tiny, b: tiny } }, 400, /more than one was sent$/],
     [{ ...from, adapters: { a: tiny, b: tiny } }, 400, "only one adapter is currently supported"],
     [{ ...from, adapters: { a: junk } }, 400, "supplied file was not in GGUF format"],
@@ -221,6 +223,45 @@ t.test(
     t.match(files?.adapterPaths, [digest.replace(":", "-")]);
   },
 );
+
+t.test("the parts of a split model, in any order, are merged and may be quantized", async (t) => {
+  const { call, dir, layersOf } = await managedStore(t);
+  const parts = await splitGguf(DEMO_MODEL_PATH, [20, 10, 8]);
+  const digests = parts.map((part) => writeBlob(dir, part).digest);
+  const [first, second, third] = digests;
+  const files = { "x-3.gguf": third, "x-1.gguf": first, "x-2.gguf": second };
+  const { text } = await call("POST", "/api/create", { model: "x", files });
+  const statuses = text.split("\n").flatMap((line) => /"status":"([^"]*)/.exec(line)?.[1] ?? []);
+  t.same(statuses.slice(0, 5), [
+    ...["parsing GGUF", "parsing GGUF", "parsing GGUF", "validating GGUF model"],
+    "merging GGUF parts",
+  ]);
+  t.match(statuses.at(-3), /^using existing layer/, "the demo model is here");
+  t.equal(layersOf("x")[0]?.digest, layersOf("tiny")[0]?.digest);
+
+  const quantized = { model: "y", files, quantize: "q8_0", stream: false };
+  t.equal((await call("POST", "/api/create", quantized)).text, '{"status":"success"}');
+  await call("POST", "/api/create", { model: "z", from: "tiny", quantize: "q8_0", stream: false });
+  t.equal(layersOf("y")[0]?.digest, layersOf("z")[0]?.digest);
+
+  await call("DELETE", "/api/delete", { model: "x" });
+  await call("DELETE", "/api/delete", { model: "tiny" });
+  const before = snapshot(dir);
+  const again = await call("POST", "/api/create", { model: "w", files, stream: false });
+  t.equal(again.text, '{"status":"success"}', "written this time");
+  await call("DELETE", "/api/delete", { model: "w" });
+  t.same(snapshot(dir), before, "and gone with its model; the parts stay what a client sent");
+  const rows = [
+    [{ "1.gguf": first, "2.gguf": second }, /is one of 3 parts of a model, and 2 of them came/],
+    [{ "1.gguf": first, "2.gguf": second, "3.gguf": second }, /3\.gguf is .* same part as /],
+    [{ "1.gguf": first, "t.gguf": writeBlob(dir, tinyGguf()).digest }, /more than one was sent$/],
+  ] as const;
+  for (const [wrong, error] of rows) {
+    const answer = await call("POST", "/api/create", { model: "v", files: wrong });
+    t.equal(answer.status, 400);
+    t.match(JSON.parse(answer.text).error, error);
+  }
+});
 
 t.test("a manifest that cannot be read may need any blob", async (t) => {
   const { call, dir } = await managedStore(t);

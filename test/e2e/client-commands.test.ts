@@ -1,8 +1,9 @@
-import { cpSync, writeFileSync } from "node:fs";
+import { cpSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
 import { TestCluster, until } from "../fixtures/cluster.ts";
 import { TestDaemon } from "../fixtures/daemon.ts";
+import { splitGguf } from "../fixtures/split-gguf.ts";
 import { tempFolder } from "../fixtures/temp-folder.ts";
 
 t.setTimeout(120_000);
@@ -86,8 +87,24 @@ t.test("the commands that call a node, on one that does not hold the model", asy
   });
   writeFileSync(modelfile, "PARAMETER temperature 0\n");
   t.match(await call(["create", "x", "-f", modelfile]), { code: 1, stderr: /no FROM line/ });
-  writeFileSync(modelfile, "FROM .\n");
-  t.match(await call(["create", "x", "-f", modelfile]), { code: 2, stderr: /is a folder/ });
+
+  const empty = tempFolder(t);
+  writeFileSync(modelfile, `FROM ${empty}\n`);
+  t.match(await call(["create", "x", "-f", modelfile]), { code: 2, stderr: /there is no GGUF/ });
+  const parts = ["x-00001-of-00002.gguf", "x-00002-of-00002.gguf"];
+  for (const [i, bytes] of (await splitGguf("deploy/models/tiny-chat.gguf", [20, 18])).entries()) {
+    writeFileSync(path.join(empty, parts[i] ?? ""), bytes);
+  }
+  for (const from of [empty, path.join(empty, parts[1] ?? "")]) {
+    writeFileSync(modelfile, `FROM ${from}\n`);
+    t.match(await call(["create", "merged", "-f", modelfile]), {
+      ...{ ...ok, stderr: /merging GGUF parts\n.*success\n$/s },
+    });
+    t.match(await call(["run", "merged", "why is the sky blue?"]), { stdout: /^The sky is blue/ });
+    t.match(await call(["rm", "merged"]), ok);
+  }
+  rmSync(path.join(empty, parts[0] ?? ""));
+  t.match(await call(["create", "x", "-f", modelfile]), { code: 2, stderr: /cannot be read/ });
 
   t.match(await call(["list"], { OLLAMA_HOST: "a b" }), { code: 2, stderr: /OLLAMA_HOST/ });
 });

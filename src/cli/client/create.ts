@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { Transform } from "node:stream";
 import { AppError, messageOf } from "../../core/errors.ts";
 import { type Modelfile, parseModelfile } from "../../core/modelfile.ts";
+import { splitNames } from "../../core/split-names.ts";
 import { shutdownSignal } from "../../node/shutdown.ts";
 import type { Command } from "../command.ts";
 import { ProgressBar } from "../progress-bar.ts";
@@ -13,11 +14,12 @@ import { ApiClient } from "./api-client.ts";
 import { followStatus } from "./follow-status.ts";
 
 const STOP_MS = 2_000;
+const FILES_MAX = 1_000;
 
 export const createCommand: Command = {
   usage: "MODEL [--file MODELFILE] [--quantize TYPE] [--json]",
   help: [
-    "Makes a model of a Modelfile, on the node at OLLAMA_HOST. Its FROM and ADAPTER lines name models, or GGUF files here.",
+    "Makes a model of a Modelfile, on the node at OLLAMA_HOST. Its FROM and ADAPTER lines name models, GGUF files here (of a split model any part) or folders of them.",
     "",
     "  -f, --file MODELFILE   where it lies (./Modelfile)",
     "  -q, --quantize TYPE    turns the weights, of F32, F16 or BF16, into Q8_0, Q4_K_M, Q4_K_S, F16 or F32",
@@ -70,16 +72,41 @@ async function sent(client: ApiClient, sources: readonly string[], folder: strin
   for (const source of sources) {
     const file = path.resolve(folder, source.replace(/^~(?=\/|$)/, homedir()));
     const found = await stat(file).catch(() => undefined);
-    if (found?.isDirectory()) {
-      throw new AppError("USAGE", `${source} is a folder: name a GGUF file in it`);
+    if (!found) names.push(source);
+    for (const part of found ? await filesOf(file, found.isDirectory()) : []) {
+      files[path.basename(part)] = await sendFile(client, part);
     }
-    if (found?.isFile()) files[path.basename(file)] = await sendFile(client, file, found.size);
-    else names.push(source);
   }
   return { names, files };
 }
 
-async function sendFile(client: ApiClient, file: string, sizeBytes: number): Promise<string> {
+/** What a path stands for: a folder for the GGUF files in it, a part of a split model for all parts. */
+async function filesOf(file: string, isFolder: boolean): Promise<readonly string[]> {
+  if (!isFolder) {
+    const names = splitNames(path.basename(file)) ?? [path.basename(file)];
+    return names.map((name) => path.join(path.dirname(file), name));
+  }
+  const names = (await readdir(file)).filter((name) => name.toLowerCase().endsWith(".gguf"));
+  if (names.length === 0) throw new AppError("USAGE", `there is no GGUF file in ${file}`);
+  if (names.length > FILES_MAX) {
+    throw new AppError(
+      "USAGE",
+      `there are ${names.length} GGUF files in ${file}: name one of them`,
+    );
+  }
+  return names.sort().map((name) => path.join(file, name));
+}
+
+async function sizeOf(file: string): Promise<number> {
+  try {
+    return (await stat(file)).size;
+  } catch (error) {
+    throw new AppError("USAGE", `the file cannot be read: ${messageOf(error)}`);
+  }
+}
+
+async function sendFile(client: ApiClient, file: string): Promise<string> {
+  const sizeBytes = await sizeOf(file);
   using stopping = shutdownSignal({ deadlineMs: STOP_MS });
   const name = path.basename(file);
   using reading = new ProgressBar(`reading ${name}`, process.stderr.isTTY);
