@@ -169,8 +169,9 @@ export class PgNodeJobs implements NodeJobs, AsyncDisposable {
   }
 
   /**
-   * What was called off is aborted. What counts as running here, and is not, is taken again: its end could not be recorded. Seen
-   * once, it may just have been taken; so it is returned, and the second time it counts.
+   * What was called off is aborted; not what begins while the database is asked, of which the answer may know nothing. What
+   * counts as running here, and is not, is taken again: its end could not be recorded. Seen once, it may just have been taken;
+   * so it is returned, and the second time it counts.
    */
   async #reconcile(
     name: string,
@@ -178,10 +179,11 @@ export class PgNodeJobs implements NodeJobs, AsyncDisposable {
     signal: AbortSignal,
   ): Promise<readonly string[]> {
     const { store } = this.#deps;
+    const asked = [...this.#running];
     try {
       const rows = (await store.jobsOf(name, { signal })).filter(({ queue }) => queue === name);
       const active = new Set(rows.filter(({ state }) => state === "running").map(({ id }) => id));
-      for (const [id, { abort }] of this.#running) if (!active.has(id)) abort.abort();
+      for (const [id, { abort }] of asked) if (!active.has(id)) abort.abort();
       const strangers = [...active].filter((id) => !this.#running.has(id));
       if (strangers.some((id) => before.includes(id))) {
         await store.resume(name, [...this.#running.keys()], { signal });

@@ -148,6 +148,32 @@ onEachPostgres((t, server) => {
     t.same(aborted, ["one", "two"]);
   });
 
+  t.test("a job that begins while the node looks what was called off goes on", async (t) => {
+    const options = await server.database();
+    const began = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    let answers = 0;
+    await using node = openNodeJobs(options, (real) => async (prefix, o) => {
+      const rows = await real(prefix, o);
+      asked.resolve();
+      await began.promise;
+      answers++;
+      return rows;
+    });
+    let aborted = 0;
+    const stop = serveNode(node, async (_job, { signal }) => {
+      began.resolve();
+      await untilAborted(signal).catch(() => aborted++);
+      throw new Error("aborted");
+    });
+    await asked.promise;
+    await node.jobs.send(NODE, nodeJob("one"), o);
+    await until(() => answers > 1);
+    t.equal(aborted, 0);
+    await stop();
+    t.equal(aborted, 1);
+  });
+
   t.test("work goes on without the database, and its end is recorded later", async (t) => {
     const options = await server.database();
     await using pool = openPool(options);
