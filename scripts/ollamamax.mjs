@@ -11,7 +11,10 @@ if (!existsSync(bundled)) {
   process.stderr.write(`Nothing is installed yet. Run "npm ci" in ${root} first.\n`);
   process.exit(1);
 }
-const child = spawn(bundled, [join(root, "src", "main.ts"), ...process.argv.slice(2)], {
+// The same as src/core/node-arguments.ts, which this file cannot read before it has Node 24.
+const nodeArguments = ["--max-semi-space-size=4"];
+const main = join(root, "src", "main.ts");
+const child = spawn(bundled, [...nodeArguments, main, ...process.argv.slice(2)], {
   stdio: "inherit",
 });
 // The terminal sends Ctrl-C to both; other signals come to this process alone and are handed on.

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, existsSync, globSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { NODE_ARGUMENTS } from "../src/core/node-arguments.ts";
 import { CHECKS } from "./check.ts";
 import { TapReport } from "./test/tap-report.ts";
 
@@ -51,7 +52,7 @@ function testFiles(): string[] {
 /** Tells when the file has ended, with all that TAP says of its failures. */
 async function runFile(file: string, env: Readonly<Record<string, string>>): Promise<void> {
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [file], {
+  const child = spawn(process.execPath, [...NODE_ARGUMENTS, file], {
     stdio: ["ignore", "pipe", "inherit"],
     env: {
       ...process.env,

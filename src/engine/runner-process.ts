@@ -4,6 +4,7 @@ import path from "node:path";
 import type { Clock } from "../core/clock.ts";
 import { InferenceError, messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { NODE_ARGUMENTS } from "../core/node-arguments.ts";
 import type { Waiting } from "../core/ports.ts";
 import { unlessAborted } from "./changes.ts";
 import { childEnvironment } from "./child-environment.ts";
@@ -80,7 +81,7 @@ export class RunnerProcess implements AsyncDisposable {
   static spawn(options: RunnerProcessOptions, deps: Deps): RunnerProcess {
     const child = fork(MAIN, [], {
       execPath: process.execPath,
-      execArgv: [],
+      execArgv: [...NODE_ARGUMENTS],
       env: childEnvironment(process.env),
       serialization: "advanced",
       detached: true,

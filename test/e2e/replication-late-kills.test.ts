@@ -12,60 +12,77 @@ import {
 import { until } from "../fixtures/cluster.ts";
 
 t.setTimeout(1_200_000);
+// They spend their time waiting for a copy that is held back.
+t.jobs = 3;
 
 /** After a kill near the end: what had not come, and three pieces at most whose record was not on the disk yet. */
 const REST_BYTES_MAX = SIZE_BYTES - LATE_BYTES + 3 * PIECE_BYTES;
 
-t.test("the source is killed near the end: the rest comes when it is back", async (t) => {
-  const { cluster, isWholeOn } = await openLargeModel(t, "a");
-  const source = cluster.start("a", SLOWER);
-  await source.ready();
-  const b = await cluster.start("b", SLOWER).ready();
-  const transfers = `${b.apiUrl}/api/cluster/transfers?local=true`;
-  await until(transfers, copied(SIZE_BYTES / 2));
-  await until(transfers, copied(LATE_BYTES));
-  await source.kill("SIGKILL");
-  const again = await cluster.start("a", SLOWER).ready();
-  await until(`${b.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
-  t.ok(isWholeOn("b"));
-  const received = await metric(b.metricsUrl, "ollamamax_replication_received_bytes_total");
-  t.ok(received <= SIZE_BYTES + 3 * PIECE_BYTES, `${received} bytes came`);
-  const sent = await metric(again.metricsUrl, "ollamamax_replication_sent_bytes_total");
-  t.ok(sent <= REST_BYTES_MAX, `${sent} bytes were sent after the restart`);
-});
+t.test(
+  "the source is killed near the end: the rest comes when it is back",
+  { buffered: true },
+  async (t) => {
+    const { cluster, isWholeOn } = await openLargeModel(t, "a");
+    const source = cluster.start("a", SLOWER);
+    await source.ready();
+    const b = await cluster.start("b", SLOWER).ready();
+    const transfers = `${b.apiUrl}/api/cluster/transfers?local=true`;
+    await until(transfers, copied(SIZE_BYTES / 2));
+    await until(transfers, copied(LATE_BYTES));
+    await source.kill("SIGKILL");
+    const again = await cluster.start("a", SLOWER).ready();
+    await until(`${b.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
+    t.ok(isWholeOn("b"));
+    const received = await metric(b.metricsUrl, "ollamamax_replication_received_bytes_total");
+    t.ok(received <= SIZE_BYTES + 3 * PIECE_BYTES, `${received} bytes came`);
+    const sent = await metric(again.metricsUrl, "ollamamax_replication_sent_bytes_total");
+    t.ok(sent <= REST_BYTES_MAX, `${sent} bytes were sent after the restart`);
+  },
+);
 
-t.test("the receiver is killed near the end: it goes on where it was", async (t) => {
-  const { cluster, isWholeOn } = await openLargeModel(t, "a");
-  const a = await cluster.start("a", SLOWER).ready();
-  const receiver = cluster.start("b", SLOWER);
-  const b = await receiver.ready();
-  const transfers = `${b.apiUrl}/api/cluster/transfers?local=true`;
-  await until(transfers, copied(SIZE_BYTES / 2));
-  await until(transfers, copied(LATE_BYTES));
-  await receiver.kill("SIGKILL");
-  const again = await cluster.start("b", SLOWER).ready();
-  await until(`${a.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
-  t.ok(isWholeOn("b"));
-  const received = await metric(again.metricsUrl, "ollamamax_replication_received_bytes_total");
-  t.ok(received <= REST_BYTES_MAX, `${received} bytes came after the restart`);
-});
+t.test(
+  "the receiver is killed near the end: it goes on where it was",
+  { buffered: true },
+  async (t) => {
+    const { cluster, isWholeOn } = await openLargeModel(t, "a");
+    const a = await cluster.start("a", SLOWER).ready();
+    const receiver = cluster.start("b", SLOWER);
+    const b = await receiver.ready();
+    const transfers = `${b.apiUrl}/api/cluster/transfers?local=true`;
+    await until(transfers, copied(SIZE_BYTES / 2));
+    await until(transfers, copied(LATE_BYTES));
+    await receiver.kill("SIGKILL");
+    const again = await cluster.start("b", SLOWER).ready();
+    await until(`${a.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
+    t.ok(isWholeOn("b"));
+    const received = await metric(again.metricsUrl, "ollamamax_replication_received_bytes_total");
+    t.ok(received <= REST_BYTES_MAX, `${received} bytes came after the restart`);
+  },
+);
 
-t.test("source and receiver are killed near the end: they go on where they were", async (t) => {
-  const { cluster, isWholeOn } = await openLargeModel(t, "a");
-  const daemons = ["a", "b"].map((name) => cluster.start(name, SLOWER));
-  const [, b] = await Promise.all(daemons.map((daemon) => daemon.ready()));
-  const transfers = `${b?.apiUrl}/api/cluster/transfers?local=true`;
-  await until(transfers, copied(SIZE_BYTES / 2));
-  await until(transfers, copied(LATE_BYTES));
-  await Promise.all(daemons.map((daemon) => daemon.kill("SIGKILL")));
-  const [source, receiver] = await Promise.all(
-    ["a", "b"].map((name) => cluster.start(name, SLOWER).ready()),
-  );
-  if (!source || !receiver) throw new Error("two were started");
-  await until(`${receiver.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
-  t.ok(isWholeOn("b"));
-  const received = await metric(receiver.metricsUrl, "ollamamax_replication_received_bytes_total");
-  t.ok(received <= REST_BYTES_MAX, `${received} bytes came after the restart`);
-  const sent = await metric(source.metricsUrl, "ollamamax_replication_sent_bytes_total");
-  t.ok(sent <= REST_BYTES_MAX, `${sent} bytes were sent after the restart`);
-});
+t.test(
+  "source and receiver are killed near the end: they go on where they were",
+  { buffered: true },
+  async (t) => {
+    const { cluster, isWholeOn } = await openLargeModel(t, "a");
+    const daemons = ["a", "b"].map((name) => cluster.start(name, SLOWER));
+    const [, b] = await Promise.all(daemons.map((daemon) => daemon.ready()));
+    const transfers = `${b?.apiUrl}/api/cluster/transfers?local=true`;
+    await until(transfers, copied(SIZE_BYTES / 2));
+    await until(transfers, copied(LATE_BYTES));
+    await Promise.all(daemons.map((daemon) => daemon.kill("SIGKILL")));
+    const [source, receiver] = await Promise.all(
+      ["a", "b"].map((name) => cluster.start(name, SLOWER).ready()),
+    );
+    if (!source || !receiver) throw new Error("two were started");
+    await until(`${receiver.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
+    t.ok(isWholeOn("b"));
+    const received = await metric(
+      receiver.metricsUrl,
+      "ollamamax_replication_received_bytes_total",
+    );
+    t.ok(received <= REST_BYTES_MAX, `${received} bytes came after the restart`);
+    const sent = await metric(source.metricsUrl, "ollamamax_replication_sent_bytes_total");
+    t.ok(sent <= REST_BYTES_MAX, `${sent} bytes were sent after the restart`);
+  },
+);

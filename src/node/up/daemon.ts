@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { AppError } from "../../core/errors.ts";
+import { NODE_ARGUMENTS } from "../../core/node-arguments.ts";
 import type { Random } from "../../core/random.ts";
 import { backoffMs } from "../../core/retry.ts";
 import type { NodePlan } from "./plan.ts";
@@ -99,7 +100,7 @@ export class Daemon implements AsyncDisposable {
 
   #spawn(): ChildProcess {
     this.#stderr = "";
-    const child = spawn(process.execPath, [MAIN, "serve"], {
+    const child = spawn(process.execPath, [...NODE_ARGUMENTS, MAIN, "serve"], {
       env: this.plan.env,
       detached: true,
       stdio: ["ignore", "pipe", "pipe", "ipc"],
