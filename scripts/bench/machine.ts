@@ -1,7 +1,7 @@
 import os from "node:os";
 
 /** The share of all cores that this machine's processes have used between two looks. */
-class Busyness {
+export class Busyness {
   #last = usage();
 
   /** Since the last look: 0 (idle) to 1. */

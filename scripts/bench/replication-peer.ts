@@ -36,7 +36,6 @@ export interface PeerStats {
   readonly sentBytes: number;
   readonly idleBytes: number;
   readonly peakBytes: number;
-  readonly cpuMs: number;
 }
 
 const SAMPLE_INTERVAL_MS = 100;
@@ -116,9 +115,8 @@ async function perform(request: PeerRequest): Promise<unknown> {
       return {};
     }
     case "stats": {
-      const { user, system } = process.cpuUsage();
       const sentBytes = metrics.value("ollamamax_replication_sent_bytes_total");
-      const stats: PeerStats = { sentBytes, idleBytes, peakBytes, cpuMs: (user + system) / 1_000 };
+      const stats: PeerStats = { sentBytes, idleBytes, peakBytes };
       return stats;
     }
   }
