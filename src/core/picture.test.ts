@@ -1,5 +1,6 @@
 import t from "tap";
 import { plainPng } from "../../test/fixtures/vision-projector.ts";
+import { WEBP } from "../../test/fixtures/webp.ts";
 import {
   PICTURE_BYTES_MAX,
   PICTURES_MAX,
@@ -31,7 +32,13 @@ t.test("what the head of a picture says", (t) => {
     ["PNG that ends early", PNG.subarray(0, 20), undefined],
     ["PNG without IHDR", hex(PNG.toString("hex").replace("49484452", "49484453")), undefined],
     ["a WAV file", Buffer.from("RIFF\0\0\0\0WAVEfmt and so on, long enough"), undefined],
-    ["WebP", Buffer.from("RIFF\0\0\0\0WEBPVP8 and so on, long enough"), undefined],
+    ["WebP", webp("red"), { format: "webp", width: 64, height: 64 }],
+    ["WebP, lossy", webp("red, lossy"), { format: "webp", width: 64, height: 64 }],
+    ["WebP with alpha", webp("red, half"), { format: "webp", width: 64, height: 64 }],
+    ["WebP that ends early", webp("red").subarray(0, 29), undefined],
+    ["WebP of another kind", Buffer.from("RIFF\0\0\0\0WEBPVP8Z and so on, long enough"), undefined],
+    ["WebP without a frame", Buffer.from("RIFF\0\0\0\0WEBPVP8 and so on, long enough"), undefined],
+    ["WebP without a mark", Buffer.from("RIFF\0\0\0\0WEBPVP8L and so on, long enough"), undefined],
     ["text", Buffer.from("hi"), undefined],
     ["nothing", Buffer.alloc(0), undefined],
   ];
@@ -46,7 +53,7 @@ t.test("what is refused, and why", (t) => {
   const empty = Buffer.from(PNG);
   empty.writeUInt32BE(0, 16);
   t.equal(problemWithPicture(PNG.toString("base64")), undefined);
-  t.match(problemWithPicture("aGk="), /PNG, JPEG, GIF or BMP/);
+  t.match(problemWithPicture("aGk="), /PNG, JPEG, WebP, GIF or BMP/);
   t.match(problemWithPicture(huge.toString("base64")), /100000 × 100000 pixels is too large/);
   t.match(problemWithPicture(empty.toString("base64")), /no pixels/);
   t.equal(problemWithPictures([]), undefined);
@@ -57,6 +64,10 @@ t.test("what is refused, and why", (t) => {
   t.match(problemWithPictures([half, half]), /too large.*20 MiB/);
   t.end();
 });
+
+function webp(name: keyof typeof WEBP): Buffer {
+  return Buffer.from(WEBP[name], "base64");
+}
 
 function hex(text: string): Buffer {
   return Buffer.from(text, "hex");

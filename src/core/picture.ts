@@ -5,17 +5,17 @@ export const PICTURE_BYTES_MAX = 20 * 1_024 ** 2;
 export const PICTURE_PIXELS_MAX = 64_000_000;
 
 export interface PictureHead {
-  readonly format: "png" | "jpeg" | "gif" | "bmp";
+  readonly format: "png" | "jpeg" | "gif" | "bmp" | "webp";
   readonly width: number;
   readonly height: number;
 }
 
 /**
- * What the head of a file says of the picture in it; undefined when it is none that llama.cpp reads. It is looked at before
- * llama.cpp sees it: that would unpack whatever the head promises, and take anything unknown for sound or a film.
+ * What the head of a file says of the picture in it; undefined when it is none that can be read. It is looked at before
+ * llama.cpp or libwebp sees it: they would unpack whatever the head promises, and llama.cpp takes anything unknown for sound or a film.
  */
 export function pictureHead(bytes: Buffer): PictureHead | undefined {
-  return pngHead(bytes) ?? jpegHead(bytes) ?? gifHead(bytes) ?? bmpHead(bytes);
+  return pngHead(bytes) ?? jpegHead(bytes) ?? gifHead(bytes) ?? bmpHead(bytes) ?? webpHead(bytes);
 }
 
 const PNG_START = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
@@ -39,6 +39,31 @@ function bmpHead(bytes: Buffer): PictureHead | undefined {
   if (bytes.readUInt32LE(14) < 40) return undefined;
   const height = Math.abs(bytes.readInt32LE(22));
   return { format: "bmp", width: Math.abs(bytes.readInt32LE(18)), height };
+}
+
+/** RFC 9649: the first chunk is the frame, lossy (RFC 6386 §9.1) or lossless, or says how large the canvas is. */
+function webpHead(bytes: Buffer): PictureHead | undefined {
+  if (bytes.length < 30 || bytes.toString("latin1", 0, 4) !== "RIFF") return undefined;
+  switch (bytes.toString("latin1", 8, 16)) {
+    case "WEBPVP8 ": {
+      if (bytes.readUIntBE(23, 3) !== 0x9d012a) return undefined;
+      const size = (at: number): number => bytes.readUInt16LE(at) & 0x3fff;
+      return { format: "webp", width: size(26), height: size(28) };
+    }
+    case "WEBPVP8L": {
+      if (bytes[20] !== 0x2f) return undefined;
+      const bits = bytes.readUInt32LE(21);
+      return { format: "webp", width: (bits & 0x3fff) + 1, height: ((bits >> 14) & 0x3fff) + 1 };
+    }
+    case "WEBPVP8X":
+      return {
+        format: "webp",
+        width: bytes.readUIntLE(24, 3) + 1,
+        height: bytes.readUIntLE(27, 3) + 1,
+      };
+    default:
+      return undefined;
+  }
 }
 
 /** ITU T.81 annex B: segments up to the first frame header, which has the size. */
@@ -84,7 +109,7 @@ export function problemWithPictures(pictures: readonly string[]): string | undef
 /** Why this one cannot be, read from its own bytes. */
 export function problemWithPicture(base64: string): string | undefined {
   const head = pictureHead(Buffer.from(base64, "base64"));
-  if (!head) return "an image is in no format that can be read: send PNG, JPEG, GIF or BMP";
+  if (!head) return "an image is in no format that can be read: send PNG, JPEG, WebP, GIF or BMP";
   const { width, height } = head;
   if (width === 0 || height === 0) return "an image has no pixels";
   if (width * height > PICTURE_PIXELS_MAX) {

@@ -2,6 +2,7 @@ import t from "tap";
 import { seeingModel } from "../../test/fixtures/seeing-model.ts";
 import { testEngine } from "../../test/fixtures/test-engine.ts";
 import { IMAGE_TOKENS, plainPng, visionProjector } from "../../test/fixtures/vision-projector.ts";
+import { WEBP } from "../../test/fixtures/webp.ts";
 import type { GenerateInput, Message } from "../core/inference.ts";
 import { collect, ending, user } from "./engine.contract.ts";
 
@@ -25,6 +26,12 @@ t.test("images", async (t) => {
     t.not(red, blind);
     t.equal(await story(RED), red);
     t.same(await Promise.all([story(BLUE), story(RED), story(BLUE)]), [blue, red, blue]);
+  });
+
+  await t.test("WebP is seen as PNG is", async (t) => {
+    t.equal(await story(WEBP.red), await story(RED));
+    t.equal(await story(WEBP.blue), await story(BLUE));
+    t.not(await story(WEBP["red, half"]), blind, "lossy, with alpha");
   });
 
   await t.test("each is as many tokens as the projector makes of it", async (t) => {
@@ -106,9 +113,10 @@ t.test("images", async (t) => {
     const [pid] = tested.runnerPids;
     const truncated = RED.slice(0, 80);
     const rows: readonly (readonly [what: string, images: readonly string[], message: RegExp])[] = [
-      ["no picture", ["aGk="], /PNG, JPEG, GIF or BMP/],
-      ["a path", [Buffer.from("/etc/passwd").toString("base64")], /PNG, JPEG, GIF or BMP/],
+      ["no picture", ["aGk="], /PNG, JPEG, WebP, GIF or BMP/],
+      ["a path", [Buffer.from("/etc/passwd").toString("base64")], /PNG, JPEG, WebP, GIF or BMP/],
       ["half a picture", [truncated], /^an image cannot be read/],
+      ["half a WebP", [WEBP["red, lossy"].slice(0, 60)], /its WebP is damaged/],
       ["too many", Array.from({ length: 33 }, () => RED), /too many/],
     ];
     for (const [what, images, message] of rows) {

@@ -27,6 +27,9 @@ import { recordSeen } from "./record-seen.ts";
  */
 const BUSY_BYTES_PER_SECOND = 4_000_000;
 
+/** What a source hashes meanwhile, if nobody has asked it for the model before: whoever asks waits for all of it. */
+const BUSY_HASHED_BYTES_PER_SECOND = 32_000_000;
+
 const MEGABYTE = 1_000_000;
 
 export interface ReplicationParts {
@@ -45,10 +48,19 @@ export function openReplication(
   deps: NodeDeps & { readonly metrics: Metrics },
 ) {
   const { view, replicas, streams } = mesh;
-  const hashes = stack.use(
-    new PieceHashes({ dir: path.join(options.OLLAMA_DATA_DIR, "piece-hashes") }, { blobs: models }),
-  );
   const isBusy = (): boolean => engine.status().running + engine.status().queued > 0;
+  const hashes = stack.use(
+    new PieceHashes(
+      { dir: path.join(options.OLLAMA_DATA_DIR, "piece-hashes") },
+      {
+        blobs: models,
+        pace: new Pace(
+          { bytesPerSecondBusy: BUSY_HASHED_BYTES_PER_SECOND },
+          { clock: deps.clock, isBusy },
+        ),
+      },
+    ),
+  );
   const bytesPerSecondMax = options.OLLAMA_TRANSFER_RATE * MEGABYTE;
   const rates = {
     bytesPerSecondBusy: BUSY_BYTES_PER_SECOND,

@@ -94,13 +94,16 @@ t.test("hashes are made once, kept, and made again when they are damaged", async
     reads++;
     yield bytes.subarray(start, end);
   }
-  await using hashes = new PieceHashes({ dir }, { blobs: { read } });
+  const paced: number[] = [];
+  const pace = { take: async (count: number) => void paced.push(count) };
+  await using hashes = new PieceHashes({ dir }, { blobs: { read }, pace });
   t.equal(await hashes.known(blob), undefined);
   const [list, same] = await Promise.all([
     hashes.make(blob, { signal }),
     hashes.make(blob, { signal }),
   ]);
   t.equal(reads, 3);
+  t.same(paced, [PIECE_BYTES, PIECE_BYTES, 5]);
   t.same(list, same);
   t.same(
     hashOf(list, 2),

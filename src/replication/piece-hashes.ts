@@ -5,11 +5,18 @@ import { type BlobDigest, parseBlobDigest } from "../core/digest.ts";
 import { type BlobId, PIECE_BYTES, pieceCount, pieceRange } from "../core/pieces.ts";
 import type { BlobStore, Waiting } from "../core/ports.ts";
 import { ReplicationError } from "./errors.ts";
+import type { Pace } from "./pace.ts";
 import { HASH_BYTES } from "./wire.ts";
 
 export interface PieceHashesOptions {
   /** A folder of ours, beside the models and not among them: who may only read those can keep hashes too. */
   readonly dir: string;
+}
+
+export interface PieceHashesDeps {
+  readonly blobs: Pick<BlobStore, "read">;
+  /** How fast they are made; unset: as fast as it goes. */
+  readonly pace?: Pick<Pace, "take">;
 }
 
 const MAGIC = Buffer.from("OMAXHSH1", "latin1");
@@ -23,15 +30,15 @@ const MAGIC = Buffer.from("OMAXHSH1", "latin1");
  */
 export class PieceHashes implements AsyncDisposable {
   readonly #dir: string;
-  readonly #blobs: Pick<BlobStore, "read">;
+  readonly #deps: PieceHashesDeps;
   readonly #stopping = new AbortController();
   /** One at a time, whoever asks: the disk is needed for other things. */
   #making: Promise<unknown> = Promise.resolve();
   readonly #wanted = new Map<BlobDigest, Promise<Uint8Array>>();
 
-  constructor(options: PieceHashesOptions, deps: { readonly blobs: Pick<BlobStore, "read"> }) {
+  constructor(options: PieceHashesOptions, deps: PieceHashesDeps) {
     this.#dir = options.dir;
-    this.#blobs = deps.blobs;
+    this.#deps = deps;
   }
 
   /** Undefined when they have not been made. */
@@ -106,8 +113,10 @@ export class PieceHashes implements AsyncDisposable {
     const o = { signal: this.#stopping.signal };
     const count = pieceCount(blob.sizeBytes);
     const list = new Uint8Array(count * HASH_BYTES);
+    const { blobs, pace } = this.#deps;
     for (let piece = 0; piece < count; piece++) {
-      const bytes = await readPiece(this.#blobs, blob, piece, o);
+      const bytes = await readPiece(blobs, blob, piece, o);
+      await pace?.take(bytes.length, o);
       list.set(await pieceHash(bytes), piece * HASH_BYTES);
     }
     await this.keep(blob, list);

@@ -70,7 +70,7 @@ t.test("images, at the model's node and at another", async (t) => {
     for (const client of clients) {
       const messages = [{ role: "user", content: STORY, images: ["aGk="] }];
       const failure = await failureOf(client.chat({ model: MODEL, messages }));
-      t.match(failure, { status_code: 400, error: /PNG, JPEG, GIF or BMP/ });
+      t.match(failure, { status_code: 400, error: /PNG, JPEG, WebP, GIF or BMP/ });
     }
   });
 

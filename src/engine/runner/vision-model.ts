@@ -4,6 +4,7 @@ import { problemWithPicture, problemWithPictures } from "../../core/picture.ts";
 import { MEDIA_MARK } from "./image-marks.ts";
 import type { RunnerModel } from "./runner-model.ts";
 import { openVisionLibrary, type VisionContext, type VisionResult } from "./vision-library.ts";
+import { readablePicture } from "./webp.ts";
 
 /** A picture takes the library seconds, in which it answers nobody: whoever waits is told, lest it takes that for a stall. */
 const SILENT_MS = 1_000;
@@ -101,13 +102,16 @@ export class VisionModel {
     const known = this.#counts.get(hash);
     if (known !== undefined) return known;
     try {
-      const { tokens } = await this.#context.tokenize(MEDIA_MARK, [dataUrl(image)]);
+      const { tokens } = await this.#context.tokenize(MEDIA_MARK, [
+        dataUrl(readablePicture(image)),
+      ]);
       // Beside the picture's own there is what begins a text.
       const count = tokens.length - this.text.tokenize("").length;
       if (this.#counts.size >= COUNTS_MAX) this.#counts.clear();
       this.#counts.set(hash, count);
       return count;
     } catch (error) {
+      if (error instanceof InferenceError) throw error;
       const message = `an image cannot be read: ${messageOf(error)}`;
       throw new InferenceError("INVALID_REQUEST", message, { cause: error });
     }
@@ -148,7 +152,7 @@ export class VisionModel {
     return {
       ...ask.sampling,
       prompt: ask.prompt,
-      ...(ask.images.length > 0 && { media_paths: ask.images.map(dataUrl) }),
+      ...(ask.images.length > 0 && { media_paths: ask.images.map(readablePicture).map(dataUrl) }),
       n_predict: ask.maxTokens,
       ...(ask.grammar !== undefined && { grammar: ask.grammar }),
       // With one at least the library also tells of tokens that have no text yet.
