@@ -31,6 +31,11 @@ const ROWS: readonly (readonly [model: string, template: string, format: OutputF
     "{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>' %}",
     {},
   ],
+  [
+    "DeepSeek V3.2",
+    "{%- set dsml_token = \"｜DSML｜\" -%}{{ '<' + dsml_token + 'function_calls>' }}{% if thinking %}{{ '<think>' }}{% endif %}",
+    { calls: "dsml", thinking: THINK },
+  ],
   ["Mistral Nemo", '{{- "[TOOL_CALLS][" }}', { calls: "mistral" }],
   [
     "Magistral",

@@ -17,6 +17,7 @@ export const CALL_FORMATS = [
   "llama",
   "mistral",
   "deepseek",
+  "dsml",
   "harmony",
   "kimi",
   "minimax",
@@ -33,6 +34,7 @@ export type CallFormat = (typeof CALL_FORMATS)[number];
  */
 const CALLS: readonly (readonly [format: CallFormat, ...words: string[]])[] = [
   ["harmony", "<|channel|>"],
+  ["dsml", "｜DSML｜"],
   ["deepseek", "<｜tool▁calls▁begin｜>"],
   ["mistral", "[TOOL_CALLS]"],
   ["kimi", "<|tool_call_argument_begin|>"],

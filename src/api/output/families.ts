@@ -2,6 +2,7 @@ import type { CallFormat } from "../../core/output-format.ts";
 import { type CallFamily, NAME } from "./call-family.ts";
 import { callOf, namedCall } from "./call-of.ts";
 import type { Cursor, Parse } from "./cursor.ts";
+import { dsml } from "./dsml-calls.ts";
 import { deepseek, kimi } from "./enclosed-calls.ts";
 import { listed, listedCalls, oneCall } from "./listed-calls.ts";
 import { functionCall, invokeCall, keyedCall } from "./tagged-calls.ts";
@@ -141,6 +142,7 @@ export const CALL_FAMILIES: Readonly<Record<Exclude<CallFormat, "harmony">, Call
   llama,
   mistral,
   deepseek,
+  dsml,
   kimi,
   minimax,
   command,

@@ -3,7 +3,7 @@ import type { Cursor, Parse } from "./cursor.ts";
 import { argumentOf, type Tools } from "./tools.ts";
 
 /** Names are no longer; what is, is something else. */
-const NAME_CHARS_MAX = 256;
+export const NAME_CHARS_MAX = 256;
 
 /** The tags of one call, after its first mark; `nameOf` finds the name in what stands between a mark and its `>`. */
 interface Tags {
@@ -89,7 +89,7 @@ export function* keyedCall(cursor: Cursor, tools: Tools): Parse<boolean> {
 }
 
 /** As JSON.parse does it: a key may be any text, "__proto__" too. */
-function define(values: Record<string, unknown>, key: string, value: unknown): void {
+export function define(values: Record<string, unknown>, key: string, value: unknown): void {
   Object.defineProperty(values, key, {
     ...{ value, enumerable: true, writable: true, configurable: true },
   });
