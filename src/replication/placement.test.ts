@@ -101,6 +101,32 @@ t.test(
   },
 );
 
+t.test("three nodes of ten that restart within three minutes move nothing", async (t) => {
+  const names = [..."abcdefghij"];
+  const restarted = ["a", "b", "c"];
+  const holders = ["a", "b"];
+  const { clock, state, calls, end } = cluster({
+    nodes: names.map((name) => viewOf(name)),
+    told: holders,
+    recorded: holders.map((name) => recordedOf(name)),
+  });
+  await clock.advance(MINUTE_MS);
+  /** Away from its half minute on, for two minutes and a half: for a while all that have the model are. */
+  const isAway = (name: string, halfMinute: number): boolean => {
+    const from = restarted.indexOf(name);
+    return from >= 0 && halfMinute >= from && halfMinute < from + 5;
+  };
+  for (let halfMinute = 0; halfMinute < 20; halfMinute++) {
+    state.nodes = names.map((name) =>
+      viewOf(name, isAway(name, halfMinute) ? { health: "failed" } : {}),
+    );
+    state.told = holders.filter((name) => !isAway(name, halfMinute));
+    await clock.advance(MINUTE_MS / 2);
+  }
+  t.same(calls, []);
+  await end();
+});
+
 t.test("a cluster that comes up one by one moves nothing", async (t) => {
   const { clock, state, calls, end } = cluster({
     nodes: [viewOf("a"), viewOf("c")],
