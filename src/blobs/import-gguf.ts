@@ -40,7 +40,7 @@ export async function importGguf(
   const source = await openGgufSource(file, o);
   checkFacts(file, source.facts);
   const { sizeBytes, facts } = source;
-  const storing = storeSource(store, source, "The import", o);
+  await using storing = storeSource(store, source, "The import", o);
   let step = await storing.next();
   for (; !step.done; step = await storing.next()) o.onProgress?.(step.value, sizeBytes);
   return await finish(store, name, facts, { digest: step.value.digest, sizeBytes }, o);

@@ -30,7 +30,7 @@ export interface Draft {
   readonly config: Json;
   /** The one of its files that holds the weights. */
   readonly model: GgufPart;
-  /** What they are once they are one file: they came in parts, of which `model` is the first. */
+  /** What they are once they are one file: they came in parts, and `model` stands for one of them. */
   readonly merged?: MergedGguf;
   /** What they are to be turned into first. */
   readonly quantization?: Quantization;

@@ -19,7 +19,8 @@ export async function* mergeDraft(
   if (!merged) return draft;
   const source = new MergedSource(merged);
   const { sizeBytes } = source;
-  const storing = storeSource(store, source, "The model", o);
+  // Whoever leaves in the middle ends it too, and what was written goes.
+  await using storing = storeSource(store, source, "The model", o);
   // Nothing is told before it has begun: what fails until then still has a status of its own.
   let step = await storing.next();
   yield* lines;

@@ -1,6 +1,7 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
+import { parseModelName } from "../../src/core/model-name.ts";
 import { DEMO_MODEL_PATH } from "../fixtures/demo-model.ts";
 import { ggufFile, key, tensor, tinyGguf, value } from "../fixtures/gguf-file.ts";
 import { managedStore } from "../fixtures/managed-store.ts";
@@ -261,6 +262,23 @@ t.test("the parts of a split model, in any order, are merged and may be quantize
     t.equal(answer.status, 400);
     t.match(JSON.parse(answer.text).error, error);
   }
+});
+
+t.test("who leaves while parts are merged leaves nothing", async (t) => {
+  const { call, dir, keeper } = await managedStore(t);
+  const parts = await splitGguf(DEMO_MODEL_PATH, [20, 18]);
+  const files = Object.fromEntries(parts.map((part, i) => [`${i}`, writeBlob(dir, part).digest]));
+  await call("DELETE", "/api/delete", { model: "tiny" });
+  const before = snapshot(dir);
+  const name = parseModelName("x");
+  if (!name) throw new Error("fixture");
+  const request = { name, files, adapters: {}, licenses: [], parameters: {}, messages: [] };
+  for await (const { status } of keeper.create(request, { signal })) {
+    if (status !== "merging GGUF parts") continue;
+    t.not(readdirSync(path.join(dir, "blobs")).length, Object.keys(files).length, "it is begun");
+    break;
+  }
+  t.same(snapshot(dir), before);
 });
 
 t.test("a manifest that cannot be read may need any blob", async (t) => {
