@@ -10,6 +10,7 @@ import {
   SLOWER,
 } from "../fixtures/bad-days.ts";
 import { until } from "../fixtures/cluster.ts";
+import { TestDaemon } from "../fixtures/daemon.ts";
 
 t.setTimeout(1_200_000);
 // They spend their time waiting for a copy that is held back.
@@ -49,8 +50,15 @@ t.test(
     const receiver = cluster.start("b", SLOWER);
     const b = await receiver.ready();
     const transfers = `${b.apiUrl}/api/cluster/transfers?local=true`;
+    await until(transfers, copied(1));
+    await using command = new TestDaemon({ OLLAMA_HOST: a.apiUrl }, ["transfers"]);
     await until(transfers, copied(SIZE_BYTES / 2));
     await until(transfers, copied(LATE_BYTES));
+    t.match(await command.ended, { code: 0 });
+    t.match(
+      command.output,
+      /^MODEL +TO +PROGRESS .*\ntiny-chat\S* +b +[█░]{20} \d+ % +[\d.]+ \S+ of 64 MB +[\d.]+ \S+\/s .* a\n$/,
+    );
     await receiver.kill("SIGKILL");
     const again = await cluster.start("b", SLOWER).ready();
     await until(`${a.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
