@@ -2,6 +2,7 @@ import { open } from "node:fs/promises";
 import { GgufError } from "./errors.ts";
 import { alignUp, type Gguf, type Span } from "./gguf.ts";
 import { type GgufFacts, ggufFacts } from "./gguf-facts.ts";
+import { readFully } from "./read-fully.ts";
 
 /** One file of a split model. */
 export interface GgufSplit {
@@ -134,11 +135,8 @@ async function readSpans(file: string, spans: readonly Span[]): Promise<Buffer[]
   const start = spans[0]?.start ?? 0;
   const bytes = Buffer.alloc((spans.at(-1)?.end ?? start) - start);
   await using handle = await open(file, "r");
-  let filled = 0;
-  while (filled < bytes.length) {
-    const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, start + filled);
-    if (bytesRead === 0) throw new GgufError("TRUNCATED", "it became shorter while it was read");
-    filled += bytesRead;
+  if ((await readFully(handle, bytes, start)) < bytes.length) {
+    throw new GgufError("TRUNCATED", "it became shorter while it was read");
   }
   return spans.map((span) => bytes.subarray(span.start - start, span.end - start));
 }

@@ -23,22 +23,28 @@ export async function readPart(
   [fileName, digestText]: readonly [string, string],
   o: Waiting,
 ): Promise<GgufPart> {
-  if (!isRelativePath(fileName)) throw invalid("file path must be relative");
-  const digest = digestText.includes("sha256") ? parseBlobDigest(digestText) : undefined;
-  if (!digest) throw invalid("invalid digest format");
-  const found = await store.stat(digest);
-  if (!found) {
-    const message = `blob "${formatDigest(digest)}" not found`;
-    throw new ManagementError("BLOB_NOT_FOUND", message);
-  }
+  const { digest, sizeBytes } = await sentBlob(store, [fileName, digestText]);
   const gguf = await readHead(store, digest, fileName, o);
   const facts = ggufFacts(gguf);
-  const { sizeBytes } = found;
   if (facts.splitCount > 1) {
     const split = { file: blobPath(store.layout, digest), gguf };
     return { layer: { kind: "model", digest, sizeBytes }, facts, split };
   }
   return { layer: { kind: kindOf(gguf, facts), digest, sizeBytes }, facts };
+}
+
+/** The blob of a file, which must be in the store. */
+export async function sentBlob(
+  store: ModelStore,
+  [fileName, digestText]: readonly [string, string],
+): Promise<{ readonly digest: BlobDigest; readonly sizeBytes: number }> {
+  if (!isRelativePath(fileName)) throw invalid("file path must be relative");
+  const digest = digestText.includes("sha256") ? parseBlobDigest(digestText) : undefined;
+  if (!digest) throw invalid("invalid digest format");
+  const found = await store.stat(digest);
+  if (found) return { digest, sizeBytes: found.sizeBytes };
+  const message = `blob "${formatDigest(digest)}" not found`;
+  throw new ManagementError("BLOB_NOT_FOUND", message);
 }
 
 async function readHead(
@@ -51,12 +57,6 @@ async function readHead(
     return await readGguf(blobPath(store.layout, digest), { verbose: false }, o);
   } catch (error) {
     if (!(error instanceof GgufError)) throw error;
-    if (/\.safetensors$/i.test(fileName)) {
-      throw new ManagementError(
-        "NOT_POSSIBLE",
-        "safetensors cannot be converted here: make a GGUF file of them with llama.cpp's convert_hf_to_gguf.py",
-      );
-    }
     if (error.code === "NOT_GGUF") throw invalid("supplied file was not in GGUF format");
     // The text of the error itself names a path of this machine.
     throw new ManagementError(error.code, `${fileName} is no usable GGUF file (${error.code})`);

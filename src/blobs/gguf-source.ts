@@ -1,8 +1,11 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import path from "node:path";
+import { checkpointFiles, isSafetensorsName } from "../core/checkpoint-files.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Waiting } from "../core/ports.ts";
 import { splitNames } from "../core/split-names.ts";
+import { ConvertedSource } from "./convert/converted-source.ts";
+import { planConversion } from "./convert/plan-conversion.ts";
 import { BlobError, GgufError, systemCode } from "./errors.ts";
 import { type Gguf, readGguf } from "./gguf.ts";
 import { type GgufFacts, ggufFacts } from "./gguf-facts.ts";
@@ -18,8 +21,10 @@ export interface GgufSource {
 
 const READ_BYTES = 1024 * 1024;
 
-/** Of a file, or of all the parts that lie beside the one that is named. */
+/** Of a file, or of all the parts that lie beside the one that is named; of a folder of safetensors, what they become. */
 export async function openGgufSource(file: string, o: Waiting): Promise<GgufSource> {
+  const folder = await checkpointFolder(file);
+  if (folder !== undefined) return await openCheckpoint(folder, o);
   const gguf = await readHead(file, o);
   const facts = ggufFacts(gguf);
   if (facts.splitCount <= 1) return new WholeSource(file, facts, gguf.fileBytes);
@@ -35,6 +40,27 @@ async function readHead(file: string, o: Waiting): Promise<Gguf> {
     return await readGguf(file, { verbose: false }, o);
   } catch (error) {
     throw sourceFailure(file, error);
+  }
+}
+
+/** The folder itself, or that of a file of weights in it; undefined for anything else. */
+async function checkpointFolder(file: string): Promise<string | undefined> {
+  if (isSafetensorsName(file)) return path.dirname(file);
+  const found = await stat(file).catch(() => undefined);
+  return found?.isDirectory() ? file : undefined;
+}
+
+async function openCheckpoint(folder: string, o: Waiting): Promise<GgufSource> {
+  try {
+    const names = checkpointFiles(await readdir(folder));
+    if (names.length === 0) {
+      const message = `there is no .safetensors file in ${folder}: name a GGUF file, or a folder of safetensors.`;
+      throw new BlobError("FILE_NOT_READABLE", message);
+    }
+    const files = names.map((name) => ({ name, file: path.join(folder, name) }));
+    return new ConvertedSource(await planConversion({ files }, o));
+  } catch (error) {
+    throw sourceFailure(folder, error);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { GgufError } from "./errors.ts";
+import { readFully } from "./read-fully.ts";
 
 /** The largest vocabularies make headers of about 15 MB. */
 const HEAD_BYTES_MAX = 256 * 1024 * 1024;
@@ -59,17 +60,7 @@ export class HeadReader {
       HEAD_BYTES_MAX - this.#position,
     );
     const chunk = Buffer.allocUnsafe(wanted);
-    let filled = 0;
-    while (filled < wanted) {
-      const { bytesRead } = await this.#handle.read(
-        chunk,
-        filled,
-        wanted - filled,
-        this.#position + filled,
-      );
-      if (bytesRead === 0) break;
-      filled += bytesRead;
-    }
+    const filled = await readFully(this.#handle, chunk, this.#position);
     this.#chunk = chunk.subarray(0, filled);
     this.#chunkStart = this.#position;
     if (!this.has(bytes)) {

@@ -6,15 +6,18 @@ import { formatManifest, type Layer, type Manifest } from "../core/manifest.ts";
 import { formatShortName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
 import type { Quantization } from "../core/quantization.ts";
+import type { AdapterBase } from "./convert/model-shape.ts";
 import { readGguf } from "./gguf.ts";
 import { ggufFacts } from "./gguf-facts.ts";
-import { type MergedGguf, planMerge } from "./gguf-merge.ts";
+import { planMerge } from "./gguf-merge.ts";
 import { type GgufPart, invalid, readPart } from "./gguf-part.ts";
+import { type GgufSource, MergedSource } from "./gguf-source.ts";
 import { blobPath } from "./layout.ts";
 import { modelConfigOf } from "./model-config.ts";
 import { LAYER_BYTES_MAX, MESSAGES_MAX, readModelLayers, readTextBlob } from "./model-layers.ts";
 import type { ModelStore } from "./model-store.ts";
 import { quantizationOf } from "./quantization.ts";
+import { adapterBaseOf, hasSafetensors, readCheckpoint } from "./sent-checkpoint.ts";
 import { checkBlobs, modelLayerOf } from "./whole-model.ts";
 
 /** Ollama's, of work on what has no digest yet. */
@@ -24,18 +27,27 @@ const LICENSES_MAX = 1_000;
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** A layer that is made of several files. */
+export interface UnmadeLayer {
+  /** One of the files, which stands for the layer until it is there. */
+  readonly standIn: Layer;
+  /** What is told while it is made. */
+  readonly status: string;
+  readonly source: GgufSource;
+}
+
 /** The files and the config that a model begins with. */
 export interface Draft {
   readonly layers: readonly Layer[];
   readonly config: Json;
   /** The one of its files that holds the weights. */
   readonly model: GgufPart;
-  /** What they are once they are one file: they came in parts, and `model` stands for one of them. */
-  readonly merged?: MergedGguf;
+  /** Layers that are still to be made of the files that came. */
+  readonly unmade: readonly UnmadeLayer[];
   /** What they are to be turned into first. */
   readonly quantization?: Quantization;
-  /** What they have been turned into, unless that was here before. */
-  readonly newBlob?: BlobDigest;
+  /** What of them has been made here, and was not here before. */
+  readonly newBlobs: readonly BlobDigest[];
   readonly lines: readonly Progress[];
 }
 
@@ -44,7 +56,10 @@ interface Writing extends Waiting {
   readonly onBlob: (digest: BlobDigest) => void;
 }
 
-type Base = Pick<Draft, "layers" | "config" | "model" | "merged">;
+interface Base extends Pick<Draft, "layers" | "config" | "model" | "unmade"> {
+  /** Where there is no GGUF file to read it from. */
+  readonly shape?: AdapterBase | undefined;
+}
 
 /** The layers of `from`, or the files: what can be known to be wrong with them and with the request is told here. */
 export async function draftModel(
@@ -55,22 +70,37 @@ export async function draftModel(
 ): Promise<Draft> {
   checkRequest(request);
   const lines: Progress[] = [];
-  const base = parent
+  const { shape, ...base } = parent
     ? await baseOf(store, parent, request, o)
     : await baseOfFiles(store, request, lines, o);
   const quantization = quantizationOf(request.quantize, base.model.facts.quantization);
-  const adapters: Layer[] = [];
-  for (const file of Object.entries(request.adapters)) {
-    const { layer } = await readPart(store, file, o);
-    if (layer.kind !== "adapter") throw invalid("supplied file is no adapter");
-    adapters.push(layer);
-  }
+  const adapter = await adapterOf(store, request, { model: base.model, shape }, o);
   return {
     ...base,
-    layers: [...base.layers, ...adapters],
+    layers: [...base.layers, ...adapter.layers],
+    unmade: [...base.unmade, ...adapter.unmade],
+    newBlobs: [],
     ...(quantization !== undefined && { quantization }),
     lines,
   };
+}
+
+async function adapterOf(
+  store: ModelStore,
+  { adapters }: CreateRequest,
+  { model, shape }: Pick<Base, "model" | "shape">,
+  o: Waiting,
+): Promise<Pick<Base, "layers" | "unmade">> {
+  if (!hasSafetensors(adapters)) {
+    const parts = [];
+    for (const file of Object.entries(adapters)) parts.push(await readPart(store, file, o));
+    const layers = parts.map(({ layer }) => layer);
+    if (layers.some(({ kind }) => kind !== "adapter")) throw invalid("supplied file is no adapter");
+    return { layers, unmade: [] };
+  }
+  const base = shape ?? (await adapterBaseOf(blobPath(store.layout, model.layer.digest), o));
+  const unmade = await readCheckpoint(store, adapters, { kind: "adapter", base }, o);
+  return { layers: [unmade.standIn], unmade: [unmade] };
 }
 
 /**
@@ -87,7 +117,7 @@ export async function makeModel(
 ): Promise<{ readonly manifest: Uint8Array; readonly lines: readonly Progress[] }> {
   const lines = [...draft.lines];
   const writer = new LayerWriter(store, lines, o);
-  for (const layer of draft.layers) writer.keep(layer, layer.digest === draft.newBlob);
+  for (const layer of draft.layers) writer.keep(layer, draft.newBlobs.includes(layer.digest));
   for (const [kind, text] of await textsOf(store, parent, request, o))
     await writer.write(kind, text);
   const diffIds = writer.layers.map(({ digest }) => formatDigest(digest));
@@ -99,7 +129,9 @@ function checkRequest({ files, from, adapters, licenses, messages }: CreateReque
   if (!from && Object.keys(files).length === 0) {
     throw invalid("neither 'from' or 'files' was specified");
   }
-  if (Object.keys(adapters).length > 1) throw invalid("only one adapter is currently supported");
+  if (Object.keys(adapters).length > 1 && !hasSafetensors(adapters)) {
+    throw invalid("only one adapter is currently supported");
+  }
   if (licenses.length > LICENSES_MAX)
     throw invalid(`at most ${LICENSES_MAX} licenses are accepted`);
   if (messages.length > MESSAGES_MAX)
@@ -135,6 +167,7 @@ async function baseOf(
       ),
     config: isJson(config) ? config : {},
     model: { layer, facts: ggufFacts(gguf) },
+    unmade: [],
   };
 }
 
@@ -144,6 +177,7 @@ async function baseOfFiles(
   lines: Progress[],
   o: Waiting,
 ): Promise<Base> {
+  if (hasSafetensors(files)) return await baseOfCheckpoint(store, files, o);
   const parts = [];
   for (const file of Object.entries(files)) {
     lines.push({ status: "parsing GGUF" });
@@ -158,6 +192,23 @@ async function baseOfFiles(
     layers: parts.map(({ layer }) => layer),
     config: modelConfigOf(model.facts),
     model,
+    unmade: [],
+  };
+}
+
+async function baseOfCheckpoint(
+  store: ModelStore,
+  files: CreateRequest["files"],
+  o: Waiting,
+): Promise<Base> {
+  const { shape, ...unmade } = await readCheckpoint(store, files, { kind: "model" }, o);
+  const { standIn, source } = unmade;
+  return {
+    layers: [standIn],
+    config: modelConfigOf(source.facts),
+    model: { layer: standIn, facts: source.facts },
+    unmade: [unmade],
+    shape,
   };
 }
 
@@ -176,11 +227,12 @@ async function baseOfSplits(
   const merged = await planMerge(splits, (file) => names.get(file) ?? "a part");
   const { facts } = merged;
   if (facts.architecture === "" || facts.parameterCount === 0) throw invalid("unknown type");
+  const source = new MergedSource(merged);
   return {
     layers: [first, ...whole].map(({ layer }) => layer),
     config: modelConfigOf(facts),
     model: { ...first, facts },
-    merged,
+    unmade: [{ standIn: first.layer, status: "merging GGUF parts", source }],
   };
 }
 

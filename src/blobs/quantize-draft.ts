@@ -52,7 +52,8 @@ export async function* quantizeDraft(
       layers: layers.map((old) => (old.kind === layer.kind ? layer : old)),
       config: { ...config, file_type: facts.quantization },
       model: { layer, facts },
-      ...(isNew && { newBlob: digest }),
+      unmade: [],
+      newBlobs: isNew ? [...draft.newBlobs, digest] : draft.newBlobs,
       lines: [],
     };
   } catch (error) {

@@ -21,10 +21,11 @@ import { systemCode } from "./errors.ts";
 import { manifestPath } from "./layout.ts";
 import { type Draft, draftModel, makeModel } from "./make-model.ts";
 import { existingCasing, readManifestBytes } from "./manifests.ts";
-import { mergeDraft } from "./merge-draft.ts";
 import type { ModelStore } from "./model-store.ts";
 import { removeManifest, removeOrphans } from "./orphans.ts";
 import { quantizeDraft } from "./quantize-draft.ts";
+import { hasSafetensors } from "./sent-checkpoint.ts";
+import { settleDraft } from "./settle-draft.ts";
 import { checkBlobs } from "./whole-model.ts";
 
 export interface StoreKeeperDeps {
@@ -139,7 +140,8 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
     const begun = await this.#exclusively(async () => {
       const { parent, draft } = await this.#begin(request, o);
       held.use(this.reserve([...blobsOfParent(parent), ...draft.layers.map((l) => l.digest)]));
-      held.use(this.reserve(Object.values(request.files).flatMap((d) => parseBlobDigest(d) ?? [])));
+      const sent = [request.files, request.adapters].flatMap((files) => Object.values(files));
+      held.use(this.reserve(sent.flatMap((digest) => parseBlobDigest(digest) ?? [])));
       return { parent, draft };
     });
     const { parent, draft } = begun;
@@ -150,7 +152,7 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
     };
     try {
       const { quantizer } = this.#deps;
-      const whole = yield* mergeDraft(this.#store, draft, onBlob, o);
+      const whole = yield* settleDraft(this.#store, draft, onBlob, o);
       const quantized = yield* quantizeDraft(this.#store, whole, { quantizer, onBlob }, o);
       return await this.#exclusively(() => this.#make({ parent, draft: quantized }, request, o));
     } finally {
@@ -231,9 +233,9 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
   }
 }
 
-/** Several files may be the parts of one model, which are merged. */
-function isLongWork({ quantize, files }: CreateRequest): boolean {
-  return Boolean(quantize) || Object.keys(files).length > 1;
+/** Several files may be the parts of one model, which are merged or converted. */
+function isLongWork({ quantize, files, adapters }: CreateRequest): boolean {
+  return Boolean(quantize) || Object.keys(files).length > 1 || hasSafetensors(adapters);
 }
 
 function blobsIn(manifest: Uint8Array): () => readonly BlobDigest[] {

@@ -11,7 +11,7 @@ const STOP_MS = 5_000;
 export const importCommand: Command = {
   usage: "FILE NAME [--node N] [--json]",
   help: [
-    "Copies the GGUF file (of a split model: all its parts, made one) into this node's models (OLLAMA_MODELS) under NAME, such as llama3.2:1b.",
+    "Copies the GGUF file (of a split model: all its parts, made one; of a folder of safetensors: what they are converted to) into this node's models (OLLAMA_MODELS) under NAME, such as llama3.2:1b.",
     "A running node notices it by itself and tells the others.",
     "",
     "  --node N    into node N of `ollamamax up`, in place of OLLAMA_MODELS",

@@ -1,25 +1,24 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { Transform } from "node:stream";
 import { AppError, messageOf } from "../../core/errors.ts";
 import { type Modelfile, parseModelfile } from "../../core/modelfile.ts";
-import { splitNames } from "../../core/split-names.ts";
 import { shutdownSignal } from "../../node/shutdown.ts";
 import type { Command } from "../command.ts";
 import { ProgressBar } from "../progress-bar.ts";
 import { ApiClient } from "./api-client.ts";
 import { followStatus } from "./follow-status.ts";
+import { modelFiles } from "./model-files.ts";
 
 const STOP_MS = 2_000;
-const FILES_MAX = 1_000;
 
 export const createCommand: Command = {
   usage: "MODEL [--file MODELFILE] [--quantize TYPE] [--json]",
   help: [
-    "Makes a model of a Modelfile, on the node at OLLAMA_HOST. Its FROM and ADAPTER lines name models, GGUF files here (of a split model any part) or folders of them.",
+    "Makes a model of a Modelfile, on the node at OLLAMA_HOST. Its FROM and ADAPTER lines name models, GGUF files here (of a split model any part), or folders of them or of safetensors, which are converted.",
     "",
     "  -f, --file MODELFILE   where it lies (./Modelfile)",
     "  -q, --quantize TYPE    turns the weights, of F32, F16 or BF16, into Q8_0, Q4_K_M, Q4_K_S, F16 or F32",
@@ -73,28 +72,11 @@ async function sent(client: ApiClient, sources: readonly string[], folder: strin
     const file = path.resolve(folder, source.replace(/^~(?=\/|$)/, homedir()));
     const found = await stat(file).catch(() => undefined);
     if (!found) names.push(source);
-    for (const part of found ? await filesOf(file, found.isDirectory()) : []) {
+    for (const part of found ? await modelFiles(file, found.isDirectory()) : []) {
       files[path.basename(part)] = await sendFile(client, part);
     }
   }
   return { names, files };
-}
-
-/** What a path stands for: a folder for the GGUF files in it, a part of a split model for all parts. */
-async function filesOf(file: string, isFolder: boolean): Promise<readonly string[]> {
-  if (!isFolder) {
-    const names = splitNames(path.basename(file)) ?? [path.basename(file)];
-    return names.map((name) => path.join(path.dirname(file), name));
-  }
-  const names = (await readdir(file)).filter((name) => name.toLowerCase().endsWith(".gguf"));
-  if (names.length === 0) throw new AppError("USAGE", `there is no GGUF file in ${file}`);
-  if (names.length > FILES_MAX) {
-    throw new AppError(
-      "USAGE",
-      `there are ${names.length} GGUF files in ${file}: name one of them`,
-    );
-  }
-  return names.sort().map((name) => path.join(file, name));
 }
 
 async function sizeOf(file: string): Promise<number> {
