@@ -93,7 +93,7 @@ t.test("what create refuses, and then leaves nothing", async (t) => {
       (name) => [files(tiny, name), 400, "file path must be relative"] as const,
     ),
     [files(junk), 400, "supplied file was not in GGUF format"],
-    [files(junk, "x.safetensors"), 501, /^safetensors cannot be converted here/],
+    [files(junk, "x.safetensors"), 400, /^there is no config\.json among the files/],
     [files(cut), 400, /^x\.gguf is no usable GGUF file \([A-Z_]+\)$/],
     [files(empty), 400, "unknown type"],
     [files(split), 400, /^x\.gguf is one of 2 parts of a model, and 1 of them came/],
