@@ -131,7 +131,7 @@ t.test("what cannot be imported is refused before anything is written", async (t
       "m",
       { code: "FILE_NOT_READABLE", message: /there is no such file/ },
     ],
-    [path.join(dir, "folder"), "m", { code: "NOT_GGUF" }],
+    [path.join(dir, "folder"), "m", { code: "FILE_NOT_READABLE" }],
     [
       path.join(dir, "text.gguf"),
       "m",

@@ -82,10 +82,6 @@ t.test("refusals, in Anthropic's envelope", async (t) => {
       image({ type: "base64", data: "aGk=" }),
       "this model is missing data required for image input",
     ],
-    [
-      tool({ type: "web_search_20250305", name: "web_search" }),
-      'tools of type "web_search_20250305" are not supported',
-    ],
     [tool({}), "a tool must have a name"],
     [tool(TOOL), "registry.ollama.ai/library/llama:latest does not support tools"],
     [
@@ -250,6 +246,10 @@ t.test("tools", async (t) => {
   const none = saying("hi");
   await post(none, { ...ask, tool_choice: { type: "none" } });
   t.notOk(JSON.stringify(none.inference.generated).includes("tools"));
+  const served = { type: "web_search_20250305", name: "web_search" };
+  const others = cluster();
+  t.equal((await post(others, { ...ASK, tools: [served] })).status, 200, "nobody runs it");
+  t.notOk(JSON.stringify(others.inference.generated).includes("tools"));
 });
 
 t.test("a whole message", async (t) => {

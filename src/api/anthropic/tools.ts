@@ -4,15 +4,16 @@ import { HttpError } from "../http/http-error.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Tools as models' templates know them. Those that Anthropic's own servers would run have a type of their own. */
+/**
+ * Tools as models' templates know them. Those that Anthropic's own servers run, or that only its models know (bash, memory),
+ * have a type of their own: the model is not told of them.
+ */
 export function chatTools(tools: readonly Fields[]): readonly Fields[] {
-  return tools.map(({ type = "custom", name, description, input_schema: parameters = {} }) => {
-    if (type !== "custom") {
-      throw new HttpError(400, `tools of type ${JSON.stringify(type)} are not supported`);
-    }
+  return tools.flatMap(({ type, name, description, input_schema: parameters = {} }) => {
+    if ((type ?? "custom") !== "custom") return [];
     if (typeof name !== "string" || name === "")
       throw new HttpError(400, "a tool must have a name");
-    return chatTool(name, description, parameters);
+    return [chatTool(name, description, parameters)];
   });
 }
 

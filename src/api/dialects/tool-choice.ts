@@ -5,7 +5,12 @@ import { isRecord } from "../json/decode.ts";
 type Tool = Readonly<Record<string, unknown>>;
 
 /** What a client lets the model do with its tools. */
-export type ToolChoice = "auto" | "none" | "required" | { readonly name: string };
+export type ToolChoice =
+  | "auto"
+  | "none"
+  | "required"
+  | { readonly name: string }
+  | { readonly allowed: readonly string[]; readonly mustCall: boolean };
 
 /** The tools that the model is shown, and whether it must call one of them. */
 export interface ChosenTools {
@@ -16,10 +21,12 @@ export interface ChosenTools {
 export function chooseTools(tools: readonly Tool[], choice: ToolChoice): ChosenTools {
   if (choice === "none") return { tools: [], mustCall: false };
   if (choice === "auto") return { tools, mustCall: false };
+  if (typeof choice === "object" && "allowed" in choice) {
+    const allowed = tools.filter((tool) => choice.allowed.includes(nameOf(tool)));
+    return chooseTools(allowed, choice.mustCall ? "required" : "auto");
+  }
   const chosen =
-    choice === "required"
-      ? tools
-      : tools.filter((tool) => functionOf(tool)["name"] === choice.name);
+    choice === "required" ? tools : tools.filter((tool) => nameOf(tool) === choice.name);
   if (chosen.length > 0) return { tools: chosen, mustCall: true };
   const message =
     choice === "required"
@@ -28,16 +35,33 @@ export function chooseTools(tools: readonly Tool[], choice: ToolChoice): ChosenT
   throw new HttpError(400, message, { param: "tool_choice" });
 }
 
-/** In OpenAI's words: a name, or the function that must be called (in responses without the inner object). */
+/**
+ * In OpenAI's words: a name, the function that must be called, or those that may be (both in responses without the inner
+ * object). A tool that OpenAI's servers run is none here, and so its choice is no choice.
+ */
 export function parseToolChoice(choice: unknown): ToolChoice {
-  if (choice === undefined || choice === "auto") return "auto";
+  if (choice === undefined || choice === "" || choice === "auto") return "auto";
   if (choice === "none" || choice === "required") return choice;
-  if (isRecord(choice) && choice["type"] === "function") {
-    const { name } = isRecord(choice["function"]) ? choice["function"] : choice;
-    if (typeof name === "string") return { name };
+  // Mistral's word for it.
+  if (choice === "any") return "required";
+  const { type, ...fields } = isRecord(choice) ? choice : {};
+  if (type === "function") {
+    const name = nameIn(fields);
+    if (name !== "") return { name };
+  } else if (type === "allowed_tools") {
+    const { mode, tools } = isRecord(fields["allowed_tools"]) ? fields["allowed_tools"] : fields;
+    const names = Array.isArray(tools) ? tools.filter(isRecord).map(nameIn) : [];
+    return { allowed: names, mustCall: mode === "required" };
+  } else if (typeof type === "string") {
+    return "auto";
   }
   const known = `"none", "auto", "required" or a function`;
   throw new HttpError(400, `tool_choice must be ${known}`, { param: "tool_choice" });
+}
+
+function nameIn(fields: Tool): string {
+  const { name } = isRecord(fields["function"]) ? fields["function"] : fields;
+  return typeof name === "string" ? name : "";
 }
 
 /** The JSON that a call of one of the tools is, for a model that must call one. */
@@ -59,6 +83,10 @@ export function callFormat(tools: readonly Tool[]): JsonFormat {
     // References are from the root.
     $defs: Object.assign({}, ...functions.map(({ definitions }) => definitions)),
   };
+}
+
+function nameOf(tool: Tool): string {
+  return nameIn({ function: functionOf(tool) });
 }
 
 function functionOf(tool: Tool): Tool {

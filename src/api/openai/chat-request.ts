@@ -58,7 +58,7 @@ export function parseChat(decoded: Decoded): ChatAsk {
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
     messages: parseMessages(body.messages ?? []),
-    ...chooseTools(body.tools ?? [], parseToolChoice(body.tool_choice)),
+    ...chooseTools(functionsOf(body.tools ?? []), parseToolChoice(body.tool_choice)),
     think: parseEffort(body.reasoning?.effort || body.reasoning_effort),
     choices: parseChoices(body.n),
     asked: {
@@ -68,4 +68,9 @@ export function parseChat(decoded: Decoded): ChatAsk {
       ...(format === undefined ? {} : { format }),
     },
   };
+}
+
+/** A tool of another type (custom) is one that OpenAI's models alone know. */
+function functionsOf(tools: readonly Readonly<Record<string, unknown>>[]) {
+  return tools.filter(({ type }) => (type ?? "function") === "function");
 }

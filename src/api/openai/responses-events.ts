@@ -16,6 +16,7 @@ import {
   type ResponseHead,
   reasoningItem,
   responseObject,
+  summaryText,
 } from "./responses-object.ts";
 
 interface Deps {
@@ -121,7 +122,12 @@ export class ResponseEvents implements EventWriter<Chosen> {
     const closed = this.#close();
     const id = newItemId(kind, this.#deps.random);
     this.#open = { kind, id, text: "" };
-    if (kind === "reasoning") return closed + this.#added(reasoningItem(id, undefined));
+    if (kind === "reasoning") {
+      const fields = { ...this.#place(id), summary_index: 0, part: summaryText("") };
+      const added = this.#added(reasoningItem(id, undefined));
+      // Ollama leaves the part's events out; OpenAI's client ends a stream in which they are missing.
+      return closed + added + this.#event("response.reasoning_summary_part.added", fields);
+    }
     const part = { ...this.#place(id), content_index: 0, part: outputText("") };
     const added = this.#added(messageItem(id, undefined));
     return closed + added + this.#event("response.content_part.added", part);
@@ -133,9 +139,15 @@ export class ResponseEvents implements EventWriter<Chosen> {
     this.#open = undefined;
     const place = this.#place(id);
     if (kind === "reasoning") {
-      const fields = { ...place, summary_index: 0, text };
-      const done = this.#event("response.reasoning_summary_text.done", fields);
-      return done + this.#done(reasoningItem(id, text));
+      const summary = { ...place, summary_index: 0 };
+      return (
+        this.#event("response.reasoning_summary_text.done", { ...summary, text }) +
+        this.#event("response.reasoning_summary_part.done", {
+          ...summary,
+          part: summaryText(text),
+        }) +
+        this.#done(reasoningItem(id, text))
+      );
     }
     const part = { ...place, content_index: 0, part: outputText(text) };
     return (

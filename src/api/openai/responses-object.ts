@@ -75,6 +75,10 @@ export function outputText(text: string): Fields {
   return { type: "output_text", text, annotations: [], logprobs: [] };
 }
 
+export function summaryText(text: string): Fields {
+  return { type: "summary_text", text };
+}
+
 /** The parts of a response's output, begun and whole. */
 export function messageItem(id: string, text: string | undefined): Fields {
   const status = text === undefined ? "in_progress" : "completed";
@@ -84,7 +88,7 @@ export function messageItem(id: string, text: string | undefined): Fields {
 
 /** What was thought goes into the summary, and as it is into what the client sends back. */
 export function reasoningItem(id: string, text: string | undefined): Fields {
-  const summary = text === undefined ? [] : [{ type: "summary_text", text }];
+  const summary = text === undefined ? [] : [summaryText(text)];
   return { id, type: "reasoning", summary, encrypted_content: text ?? "" };
 }
 

@@ -4,14 +4,16 @@ import { isRecord } from "../json/decode.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Tools as chat completions have them: their fields under `function`. Those of a namespace carry its name. */
+/**
+ * Tools as chat completions have them: their fields under `function`. Those of a namespace carry its name. The others are run
+ * by OpenAI's servers, or known to OpenAI's models alone: the model is not told of them.
+ */
 export function chatTools(tools: readonly unknown[], namespace = ""): readonly Fields[] {
   return tools.flatMap((tool) => {
     if (!isRecord(tool)) throw refusal("a tool must be an object");
     const { type, name, tools: members } = tool;
-    if (type !== "function" && type !== "namespace") {
-      throw refusal(`tools of type ${JSON.stringify(type ?? "")} are not supported`);
-    }
+    if (typeof type !== "string") throw refusal("a tool must have a type");
+    if (type !== "function" && type !== "namespace") return [];
     if (typeof name !== "string" || name === "") throw refusal(`a ${type} must have a name`);
     if (type === "namespace") {
       if (namespace !== "") throw refusal("a namespace may not hold another one");

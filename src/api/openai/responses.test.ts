@@ -1,5 +1,7 @@
+import OpenAI from "openai";
 import t from "tap";
 import {
+  eventsOf,
   type FakeCluster,
   fakeCluster,
   ROUTE,
@@ -11,7 +13,7 @@ import { createApp } from "../app.ts";
 
 const RECORDS = [
   recordOf("registry.ollama.ai/library/llama:latest"),
-  recordOf("registry.ollama.ai/library/qwen:8b", ["completion", "thinking"]),
+  recordOf("registry.ollama.ai/library/qwen:8b", ["completion", "thinking", "tools"]),
 ];
 const ASK = { model: "llama", input: "hi" };
 const AT = Date.UTC(2026, 0, 1) / 1_000;
@@ -58,8 +60,7 @@ t.test("refusals, in OpenAI's envelope", async (t) => {
       "invalid tool call arguments",
       "input",
     ],
-    [tool({ type: "web_search" }), 'tools of type "web_search" are not supported', "tools"],
-    [tool({}), 'tools of type "" are not supported', "tools"],
+    [tool({}), "a tool must have a type", "tools"],
     [tool({ type: "function" }), "a function must have a name", "tools"],
     [
       { ...ASK, reasoning: { effort: "much" } },
@@ -334,4 +335,47 @@ t.test("failures", async (t) => {
     ...{ type: "error", sequence_number: 5, code: null, message, param: null },
     error: { message, type: "api_error", param: null, code: null },
   });
+});
+
+t.test("tools that OpenAI's servers run are left out", async (t) => {
+  const fake = cluster();
+  const tools = [{ type: "web_search" }, { type: "custom", name: "patch" }];
+  const response = await post(fake, { ...ASK, tools, tool_choice: { type: "web_search" } });
+  t.equal(response.status, 200, await response.text());
+  t.notOk(JSON.stringify(fake.inference.generated).includes("tools"));
+});
+
+t.test("OpenAI's client follows the stream of a model that thinks and calls", async (t) => {
+  const fake = cluster();
+  const output = { calls: "hermes", thinking: { open: "<think>", close: "</think>" } };
+  const said = [
+    "<think>hm",
+    " so</think>",
+    "I look.",
+    '<tool_call>\n{"name":"f","arguments":{"a":1}}\n</tool_call>',
+  ];
+  fake.inference.script = () =>
+    eventsOf([
+      { type: "routed", ...ROUTE },
+      { type: "started", promptTokens: 5, cachedTokens: 1, loadMs: 2, output },
+      ...said.map((text) => ({ type: "text", text, tokens: 1 }) as const),
+      { type: "end", reason: "stop", promptTokens: 5, tokens: 4, promptMs: 1, outputMs: 1 },
+    ]);
+  const app = createApp(fake, () => false);
+  const client = new OpenAI({
+    ...{ apiKey: "none", baseURL: "http://127.0.0.1/v1", maxRetries: 0 },
+    fetch: async (url, init) => await app.request(String(url), init as RequestInit),
+  });
+  const parameters = { type: "object", properties: { a: { type: "integer" } } };
+  const stream = client.responses.stream({
+    ...{ model: "qwen:8b", input: "hi" },
+    tools: [{ type: "function", name: "f", parameters, strict: false }],
+  });
+  const final = await stream.finalResponse();
+  t.match(final.output, [
+    { type: "reasoning", summary: [{ type: "summary_text", text: "hm so" }] },
+    { type: "message", content: [{ text: "I look." }] },
+    { type: "function_call", name: "f", arguments: '{"a":1}' },
+  ]);
+  t.equal(final.output_text, "I look.");
 });
