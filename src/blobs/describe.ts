@@ -1,7 +1,7 @@
 import type { ModelDescription } from "../core/model.ts";
 import { prefersChatTemplate } from "../core/template-choice.ts";
 import { type Gguf, type GgufValue, SHORT_ARRAY_LENGTH_MAX } from "./gguf.ts";
-import { goLocalTime, goSyntax } from "./go-format.ts";
+import { goSyntax } from "./go-format.ts";
 import {
   DEFAULT_TEMPLATE,
   formatModelfile,
@@ -17,7 +17,7 @@ export interface DescribeSource extends Omit<ModelfileSource, "template" | "rend
   readonly verbose: boolean;
 }
 
-/** The body of Ollama's POST /api/show, its fields in Ollama's order; empty texts and lists are left out as Go does. */
+/** The body of Ollama's POST /api/show, its fields in Ollama's order; empty texts and lists are left out as Go does. When it was modified is for the caller to say, of the name it was asked by. */
 export function describeModel(source: DescribeSource): ModelDescription {
   const { layers, gguf, projector, verbose } = source;
   const { record, config, facts } = source.whole;
@@ -51,9 +51,8 @@ export function describeModel(source: DescribeSource): ModelDescription {
     remote_host: config.remote_host,
     model_info: infoOf(gguf, verbose, HIDDEN_KEYS),
     projector_info: projector && infoOf(projector, verbose, NO_KEYS),
-    tensors: verbose ? gguf.tensors : undefined,
+    tensors: gguf.tensors,
     capabilities: record.capabilities,
-    modified_at: goLocalTime(record.modifiedAtMs),
     requires: config.requires,
   });
 }

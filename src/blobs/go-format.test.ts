@@ -1,5 +1,5 @@
 import t from "tap";
-import { goLocalTime, goPlain, goQuote, goSyntax } from "./go-format.ts";
+import { goPlain, goQuote, goSyntax } from "./go-format.ts";
 import { humanBytes, humanNumber } from "./human-number.ts";
 
 t.test("counts of parameters, as Ollama writes them", (t) => {
@@ -48,26 +48,5 @@ t.test("values as Go prints them", (t) => {
   for (const [value, text] of rows) t.equal(goSyntax(value), text, text);
   t.equal(goPlain("plain"), "plain");
   t.equal(goQuote(""), '""');
-  t.end();
-});
-
-t.test("times with the local offset", (t) => {
-  const zone = process.env["TZ"];
-  t.teardown(() => {
-    if (zone === undefined) delete process.env["TZ"];
-    else process.env["TZ"] = zone;
-  });
-  const wallMs = Date.UTC(2026, 10, 23, 5, 54, 58, 120);
-  const rows: readonly [zone: string, wallMs: number, text: string][] = [
-    ["UTC", wallMs, "2026-11-23T05:54:58.12Z"],
-    ["UTC", wallMs - 120, "2026-11-23T05:54:58Z"],
-    ["Asia/Kolkata", wallMs, "2026-11-23T11:24:58.12+05:30"],
-    ["America/New_York", wallMs, "2026-11-23T00:54:58.12-05:00"],
-  ];
-  for (const [tz, ms, text] of rows) {
-    process.env["TZ"] = tz;
-    t.equal(goLocalTime(ms), text, tz);
-    t.equal(Date.parse(text), ms, "is the same moment");
-  }
   t.end();
 });

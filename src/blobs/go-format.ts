@@ -46,19 +46,3 @@ function goFloat(value: number): string {
   const sign = exponent < 0 ? "-" : "+";
   return `${mantissa}e${sign}${String(Math.abs(exponent)).padStart(2, "0")}`;
 }
-
-/** RFC 3339 with the local offset, as Go writes a file's time; to the millisecond. */
-export function goLocalTime(wallMs: number): string {
-  const date = new Date(wallMs);
-  const offsetMinutes = -date.getTimezoneOffset();
-  const local = new Date(wallMs + offsetMinutes * 60_000).toISOString();
-  const fraction = local.slice(19, 23).replace(/\.?0+$/, "");
-  return `${local.slice(0, 19)}${fraction}${zoneOf(offsetMinutes)}`;
-}
-
-function zoneOf(offsetMinutes: number): string {
-  if (offsetMinutes === 0) return "Z";
-  const two = (value: number): string => String(Math.floor(value)).padStart(2, "0");
-  const minutes = Math.abs(offsetMinutes);
-  return `${offsetMinutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
-}

@@ -148,16 +148,14 @@ t.test("what /api/show tells of it", async (t) => {
     messages: [{ role: "user", content: "hi" }],
     capabilities: ["completion", "tools", "vision"],
     projector_info: { "general.architecture": "llama", "general.parameter_count": 32 },
-    modified_at: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/,
   });
   const info = shown["model_info"] as Record<string, unknown>;
   t.equal(info["general.parameter_count"], 984_192);
   t.equal(info["tokenizer.ggml.tokens"], null);
   t.notOk("general.name" in info || "tokenizer.chat_template" in info);
-  t.notOk("tensors" in shown);
+  t.match(shown, { tensors: [{ name: "token_embd.weight", type: "F16", shape: [128, 1_024] }] });
 
   const verbose = await store.describe(record.manifest, { verbose: true }, { signal });
-  t.match(verbose, { tensors: [{ name: "token_embd.weight", type: "F16", shape: [128, 1_024] }] });
   t.match(verbose, { model_info: { "tokenizer.ggml.tokens": { length: 1_024 } } });
 });
 

@@ -17,7 +17,7 @@ import { blobsOf, type Manifest, parseManifest } from "../core/manifest.ts";
 import { formatShortName, type ModelName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
 import type { Quantizer } from "../core/quantization.ts";
-import { systemCode } from "./errors.ts";
+import { GgufError, systemCode } from "./errors.ts";
 import { manifestPath } from "./layout.ts";
 import { type Draft, draftModel, makeModel } from "./make-model.ts";
 import { existingCasing, readManifestBytes } from "./manifests.ts";
@@ -26,7 +26,7 @@ import { removeManifest, removeOrphans } from "./orphans.ts";
 import { quantizeDraft } from "./quantize-draft.ts";
 import { hasSafetensors } from "./sent-checkpoint.ts";
 import { settleDraft } from "./settle-draft.ts";
-import { checkBlobs } from "./whole-model.ts";
+import { checkBlobs, readWholeModel } from "./whole-model.ts";
 
 export interface StoreKeeperDeps {
   readonly quantizer: Quantizer;
@@ -102,12 +102,25 @@ export class StoreKeeper implements ModelKeeper, ManifestShelf {
     o: Waiting,
   ): Promise<{ readonly digest: ManifestDigest; readonly removed: number }> {
     return this.#exclusively(async () => {
-      await checkBlobs(this.#store.layout, parseManifest(manifest));
+      const parsed = parseManifest(manifest);
+      await checkBlobs(this.#store.layout, parsed);
+      await this.#expectServable(name, parsed, o);
       const before = await this.#bytesOf(name, o);
       await this.#store.put(name, manifest, o);
       const removed = before ? await this.#dropBlobs(blobsIn(before.bytes)) : 0;
       return { digest: manifestDigestOf(manifest), removed };
     });
+  }
+
+  /** What could not be served would be in no list, and who asked for it would be told of a success. */
+  async #expectServable(name: ModelName, manifest: Manifest, o: Waiting): Promise<void> {
+    try {
+      await readWholeModel(this.#store.layout, { name, manifest, modifiedAtMs: 0 }, o);
+    } catch (error) {
+      if (!(error instanceof GgufError)) throw error;
+      // The text of the error itself names a path of this machine.
+      throw new ManagementError(error.code, `its model is no usable GGUF file (${error.code})`);
+    }
   }
 
   /** Of these, those that no manifest names and nobody has reserved. Says how many went. */

@@ -90,6 +90,19 @@ t.test("success says the manifest's digest", async (t) => {
   t.equal(lines.at(-1)?.digest, `sha256:${client.store.put(manifest)}`);
 });
 
+t.test("what nobody here could run is refused before any of it comes", async (t) => {
+  const registry = await OciRegistry.open(t);
+  const client = new RegistryClient();
+  for (const [kind, message] of [
+    ["tensor", /^pull model manifest: it is made of safetensors, which cannot be run here/],
+    ["license", /^pull model manifest: it has no GGUF file/],
+  ] as const) {
+    serveModel(registry, "a/b:c", { model: MODEL, kind });
+    await t.rejects(client.pull(registry), { code: "REGISTRY_INVALID", message });
+    t.equal(client.store.blobs.size, 0);
+  }
+});
+
 t.test("a model of more parts than one comes by several questions at once", async (t) => {
   const registry = await OciRegistry.open(t);
   const model = patternBytes(60 * PIECE_BYTES + 7);

@@ -58,7 +58,9 @@ export class Pulls {
         if (reply.status !== 200) throw await repository.refusal(reply);
         const { bytes, isWhole } = await readAtMost(reply, MANIFEST_BYTES_MAX);
         if (!isWhole) throw invalid(`it is larger than ${MANIFEST_BYTES_MAX} bytes`);
-        return { manifest: parseManifest(bytes), bytes };
+        const manifest = parseManifest(bytes);
+        expectGguf(manifest);
+        return { manifest, bytes };
       });
     } catch (error) {
       throw during("pull model manifest", error);
@@ -78,4 +80,12 @@ export class Pulls {
     }
     yield layerLine("pulling", layer, sizeBytes);
   }
+}
+
+/** Before anything is fetched: others may take hours, and nobody could serve them. */
+function expectGguf({ layers }: Manifest): void {
+  if (layers.some(({ kind }) => kind === "model")) return;
+  throw layers.some(({ kind }) => kind === "tensor")
+    ? invalid("it is made of safetensors, which cannot be run here: pull a GGUF version of it")
+    : invalid("it has no GGUF file: only GGUF models can be served");
 }

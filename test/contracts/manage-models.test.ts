@@ -5,7 +5,9 @@ import { parseModelName } from "../../src/core/model-name.ts";
 import { DEMO_MODEL_PATH } from "../fixtures/demo-model.ts";
 import { ggufFile, key, tensor, tinyGguf, value } from "../fixtures/gguf-file.ts";
 import { managedStore } from "../fixtures/managed-store.ts";
+import { OciRegistry } from "../fixtures/oci-registry.ts";
 import { snapshot, writeBlob } from "../fixtures/ollama-folder.ts";
+import { serveModel } from "../fixtures/registry-model.ts";
 import { splitGguf } from "../fixtures/split-gguf.ts";
 
 const { signal } = new AbortController();
@@ -279,6 +281,20 @@ t.test("who leaves while parts are merged leaves nothing", async (t) => {
     break;
   }
   t.same(snapshot(dir), before);
+});
+
+t.test("a pull of what is no GGUF file is no success, and leaves no model", async (t) => {
+  const { call, dir } = await managedStore(t);
+  const registry = await OciRegistry.open(t);
+  const { model } = { model: `${registry.host}/a/b:c` };
+  serveModel(registry, "a/b:c", { model: Buffer.from("no model, whatever its layer says") });
+  const before = snapshot(path.join(dir, "manifests"));
+  const body = { model, insecure: true, stream: false };
+  t.match(await call("POST", "/api/pull", body), {
+    status: 400,
+    text: /its model is no usable GGUF file \\(NOT_GGUF/,
+  });
+  t.same(snapshot(path.join(dir, "manifests")), before);
 });
 
 t.test("a manifest that cannot be read may need any blob", async (t) => {

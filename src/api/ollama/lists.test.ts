@@ -147,8 +147,9 @@ t.test("ps: what is loaded anywhere, the one that stays longest first", async (t
 });
 
 t.test("show", async (t) => {
-  const show = async (body: unknown, headers: Record<string, string> = {}) => {
+  const show = async (body: unknown, headers: Record<string, string> = {}, told?: object) => {
     const cluster = fakeCluster({ records: [recordOf(LLAMA)] });
+    if (told) cluster.inference.description = { ...told };
     const response = await createApp(cluster, running).request("/api/show", {
       method: "POST",
       headers,
@@ -172,7 +173,8 @@ t.test("show", async (t) => {
   for (const [body, status, error] of refusals) {
     t.match(await show(body), { status, body: { error } }, JSON.stringify(body));
   }
-  const description = { modelfile: "FROM x", model_info: { a: 1 } };
+  const modified_at = localTimestamp(0);
+  const description = { modelfile: "FROM x", model_info: { a: 1 }, modified_at };
   for (const body of [{ model: "llama" }, { name: "Llama:LATEST" }, { model: "", name: "llama" }]) {
     const { status, body: answer, shown } = await show(body);
     t.equal(status, 200);
@@ -181,6 +183,10 @@ t.test("show", async (t) => {
   }
   t.match(await show({ model: "llama", verbose: true }), { shown: [{ verbose: true }] });
   t.strictSame((await show({ model: "llama", system: "s" })).body, { ...description, system: "s" });
+  const modelfile = "# Modelfile\n# FROM other:x\n\nFROM /x\nSYSTEM # FROM me\n";
+  const copied = await show({ model: "llama" }, {}, { modelfile });
+  const own = modelfile.replace("other:x", "llama:latest");
+  t.match(copied.body, { modelfile: own }, "a copy has its own name");
   const editor = { "User-Agent": "GitHubCopilotChat/0.30" };
   t.strictSame((await show({ model: "llama" }, editor)).body, {
     ...description,

@@ -7,7 +7,8 @@ import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
 import { isRecord } from "../json/decode.ts";
 import { refuseCloudModel } from "./cloud.ts";
-import { findModel, parseWantedName } from "./find-model.ts";
+import { findModel, parseWantedName, shortNameOf } from "./find-model.ts";
+import { localTimestamp } from "./times.ts";
 
 export const SHOW_SHAPE = {
   name: "ShowRequest",
@@ -41,14 +42,22 @@ export async function show(c: Context<ApiEnv>, context: RouteContext): Promise<R
     { verbose: body.verbose ?? false },
     { signal: requestSignal(c) },
   );
-  const info = description["model_info"];
+  const { model_info: info, modelfile } = description;
   const forEditor = c.req.header("user-agent")?.startsWith(EDITOR_AGENT) && isRecord(info);
   return jsonReply(
     {
       ...description,
+      // Several names may stand for one manifest, and whoever described it knows only that.
+      ...(typeof modelfile === "string" && { modelfile: named(modelfile, record.name) }),
+      modified_at: localTimestamp(record.modifiedAtMs),
       ...(body.system ? { system: body.system } : {}),
       ...(forEditor ? { model_info: { ...info, "general.basename": text } } : {}),
     },
     routeHeaders(route),
   );
+}
+
+/** The Modelfile's own hint at how to build on it. */
+function named(modelfile: string, name: string): string {
+  return modelfile.replace(/^# FROM .*$/m, () => `# FROM ${shortNameOf(name)}`);
 }
