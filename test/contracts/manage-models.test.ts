@@ -292,7 +292,7 @@ t.test("a pull of what is no GGUF file is no success, and leaves no model", asyn
   const body = { model, insecure: true, stream: false };
   t.match(await call("POST", "/api/pull", body), {
     status: 400,
-    text: /its model is no usable GGUF file \\(NOT_GGUF/,
+    text: /its model is no usable GGUF file \(NOT_GGUF/,
   });
   t.same(snapshot(path.join(dir, "manifests")), before);
 });
