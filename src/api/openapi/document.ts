@@ -17,17 +17,15 @@ export function openApiDocument(routes: readonly RouteRow[], version: string): S
   const paths: Record<string, Record<string, unknown>> = {};
   for (const [methods, path, need] of routes) {
     const operation = OPERATIONS[path];
-    // HEAD is GET without a body.
-    const [method = ""] = methods.split(" ");
     if (!operation) continue;
     const { shown, parameters } = pathOf(path);
-    paths[shown] ??= {};
-    paths[shown][method.toLowerCase()] = operationOf(
-      operation,
-      `${method} ${path}`,
-      need,
-      parameters,
-    );
+    const all = methods.split(" ");
+    // HEAD is GET without a body.
+    for (const method of all.filter((name) => name !== "HEAD" || !all.includes("GET"))) {
+      const own = { ...operation, ...operation.methods?.[method] };
+      paths[shown] ??= {};
+      paths[shown][method.toLowerCase()] = operationOf(own, `${method} ${path}`, need, parameters);
+    }
   }
   return {
     openapi: "3.1.0",
@@ -47,38 +45,51 @@ export function openApiDocument(routes: readonly RouteRow[], version: string): S
 }
 
 function operationOf(
-  { group, summary, body, stream, answer, query = {} }: Operation,
+  operation: Operation,
   id: string,
   need: string,
   pathParameters: readonly Schema[],
 ): Schema {
+  const { group, summary, query = {} } = operation;
   const open = need === "nothing";
   const queryParameters = Object.entries(query).map(([name, description]) => ({
     ...{ name, in: "query", description, schema: { type: "string" } },
   }));
-  const kinds = [answer ?? "application/json", ...(stream ? [stream] : [])];
-  const refusals = Object.entries(ERRORS).filter(([status]) => isPossible(status, open, body));
   return {
     operationId: id.replaceAll(/[^a-zA-Z0-9]+/g, "_").replace(/_$/, ""),
     ...{ tags: [group], summary, security: open ? [] : [{ key: [] }] },
     parameters: [...pathParameters, ...queryParameters],
-    ...(body &&
-      !id.startsWith("GET") && {
-        requestBody: {
-          required: true,
-          content: { "application/json": { schema: schemaOf(body) } },
-        },
+    ...bodyOf(operation),
+    responses: Object.fromEntries(
+      Object.entries(statusesOf(operation, open)).map(([status, description]) => {
+        const content = status.startsWith("2") && !operation.empty && contentOf(operation);
+        return [status, { description, ...(content && { content }) }];
       }),
-    responses: {
-      200: { description: "OK", content: Object.fromEntries(kinds.map((kind) => [kind, {}])) },
-      ...Object.fromEntries(refusals.map(([status, description]) => [status, { description }])),
-    },
+    ),
   };
 }
 
-function isPossible(status: string, open: boolean, body: unknown): boolean {
-  if (status === "401" || status === "403") return !open;
-  return body !== undefined;
+function bodyOf({ body, sends, required }: Operation): Schema {
+  if (sends) return { requestBody: { required: true, content: { [sends]: {} } } };
+  if (!body) return {};
+  const schema = { ...schemaOf(body), ...(required && { required }) };
+  return { requestBody: { required: true, content: { "application/json": { schema } } } };
+}
+
+function contentOf({ answer, stream }: Operation): Schema {
+  const kinds = [answer ?? "application/json", ...(stream ? [stream] : [])];
+  return Object.fromEntries(kinds.map((kind) => [kind, {}]));
+}
+
+function statusesOf(
+  { body, statuses }: Operation,
+  open: boolean,
+): Readonly<Record<string, string>> {
+  const usual = Object.entries(ERRORS).filter(([status]) =>
+    status === "401" || status === "403" ? !open : body !== undefined,
+  );
+  const refuses = statuses && Object.keys(statuses).every((status) => /^40[13]$/.test(status));
+  return { ...(refuses ? {} : { 200: "OK" }), ...Object.fromEntries(usual), ...statuses };
 }
 
 /** Hono's ":id{.+}" as OpenAPI's "{id}". */

@@ -28,15 +28,27 @@ export interface Operation {
   readonly summary: string;
   /** What the request's JSON is decoded by. */
   readonly body?: Shape;
+  /** Of a body that is no JSON. */
+  readonly sends?: string;
   /** How a streamed answer is framed. */
   readonly stream?: "application/x-ndjson" | "text/event-stream";
   /** Of an answer that is no JSON. */
   readonly answer?: string;
   readonly query?: Readonly<Record<string, string>>;
+  /** Fields without which the body is refused. */
+  readonly required?: readonly string[];
+  /** An answer without a body. */
+  readonly empty?: true;
+  /** Status → what it means, where it is not as for most; none of the 200s: it always refuses. */
+  readonly statuses?: Readonly<Record<number, string>>;
+  /** What a method of the route does otherwise. */
+  readonly methods?: Readonly<Record<string, Partial<Operation>>>;
 }
 
 const LOCAL = { local: "true: this node alone, not the cluster" };
 const PAGE = { limit: "items on a page, up to 200", cursor: "the page before's `next`" };
+const NOBODY = { 401: "Nobody is signed in at ollama.com." };
+const NO_CLOUD = { 403: "Ollama's cloud is off here." };
 const NDJSON = "application/x-ndjson";
 const EVENTS = "text/event-stream";
 
@@ -45,11 +57,23 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "/": { group: "Ollama", summary: "Says that a server runs", answer: "text/plain" },
   "/api/version": { group: "Ollama", summary: "The version of Ollama whose API this is" },
   "/api/status": { group: "Ollama", summary: "Whether Ollama's cloud may be used: it may not" },
-  "/api/me": { group: "Ollama", summary: "The account at ollama.com: there is none" },
-  "/api/signout": { group: "Ollama", summary: "Signs out of ollama.com: nobody is signed in" },
-  "/api/user/keys/:key": { group: "Ollama", summary: "The older form of signing out" },
-  "/api/experimental/web_search": { group: "Ollama", summary: "Of Ollama's cloud: refused" },
-  "/api/experimental/web_fetch": { group: "Ollama", summary: "Of Ollama's cloud: refused" },
+  "/api/me": {
+    ...{ group: "Ollama", summary: "The account at ollama.com: there is none" },
+    statuses: NOBODY,
+  },
+  "/api/signout": {
+    ...{ group: "Ollama", summary: "Signs out of ollama.com: nobody is signed in" },
+    statuses: NOBODY,
+  },
+  "/api/user/keys/:key": {
+    ...{ group: "Ollama", summary: "The older form of signing out", statuses: NOBODY },
+  },
+  "/api/experimental/web_search": {
+    ...{ group: "Ollama", summary: "Of Ollama's cloud: refused", statuses: NO_CLOUD },
+  },
+  "/api/experimental/web_fetch": {
+    ...{ group: "Ollama", summary: "Of Ollama's cloud: refused", statuses: NO_CLOUD },
+  },
   "/api/experimental/model-recommendations": {
     ...{ group: "Ollama", summary: "Models that Ollama recommends: none" },
   },
@@ -57,17 +81,35 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "/api/ps": { group: "Ollama", summary: "The models that are loaded", query: LOCAL },
   "/api/show": { group: "Ollama", summary: "What is known of a model", body: SHOW_SHAPE },
   "/api/generate": {
-    ...{ group: "Ollama", summary: "Goes on from a prompt", body: GENERATE_SHAPE, stream: NDJSON },
+    ...{
+      group: "Ollama",
+      summary: "Goes on from a prompt",
+      body: GENERATE_SHAPE,
+      required: ["model"],
+      stream: NDJSON,
+    },
   },
   "/api/chat": {
-    ...{ group: "Ollama", summary: "Answers a conversation", body: CHAT_SHAPE, stream: NDJSON },
+    ...{
+      group: "Ollama",
+      summary: "Answers a conversation",
+      body: CHAT_SHAPE,
+      required: ["model"],
+      stream: NDJSON,
+    },
   },
-  "/api/embed": { group: "Ollama", summary: "Vectors of texts", body: EMBED_SHAPE },
+  "/api/embed": {
+    group: "Ollama",
+    summary: "Vectors of texts",
+    body: EMBED_SHAPE,
+    required: ["model"],
+  },
   "/api/embeddings": {
     ...{
       group: "Ollama",
       summary: "The vector of one text; the older form",
       body: EMBEDDINGS_SHAPE,
+      required: ["model"],
     },
   },
   "/api/pull": {
@@ -84,20 +126,44 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "/api/copy": {
     ...{ group: "Ollama", summary: "Gives a model a second name", body: COPY_SHAPE, query: LOCAL },
+    ...{ empty: true, required: ["source", "destination"] },
   },
   "/api/delete": {
     ...{ group: "Ollama", summary: "Deletes a model", body: DELETE_SHAPE, query: LOCAL },
+    empty: true,
   },
   "/api/blobs/:digest{.+}": {
-    ...{ group: "Ollama", summary: "Whether a blob is here; takes one", answer: "text/plain" },
+    ...{ group: "Ollama", summary: "Whether a blob is here", empty: true },
+    statuses: { 200: "It is here.", 400: "It is no digest.", 404: "It is not here." },
+    methods: {
+      POST: {
+        ...{ summary: "Takes a blob", sends: "application/octet-stream" },
+        statuses: {
+          ...{ 200: "It was here already.", 201: "It has been taken." },
+          400: "It is no digest, or that of other bytes.",
+          507: "There is no room for it.",
+        },
+      },
+    },
   },
-  "/api/tokenize": { group: "Ollama", summary: "A text's tokens", body: TOKENIZE_SHAPE },
-  "/api/detokenize": { group: "Ollama", summary: "The text of tokens", body: DETOKENIZE_SHAPE },
+  "/api/tokenize": {
+    group: "Ollama",
+    summary: "A text's tokens",
+    body: TOKENIZE_SHAPE,
+    required: ["model"],
+  },
+  "/api/detokenize": {
+    group: "Ollama",
+    summary: "The text of tokens",
+    body: DETOKENIZE_SHAPE,
+    required: ["model"],
+  },
   "/v1/chat/completions": {
     ...{
       group: "OpenAI",
       summary: "Answers a conversation",
       body: OPENAI_CHAT_SHAPE,
+      required: ["model", "messages"],
       stream: EVENTS,
     },
   },
@@ -106,16 +172,29 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       group: "OpenAI",
       summary: "Goes on from a prompt",
       body: COMPLETION_SHAPE,
+      required: ["model"],
       stream: EVENTS,
     },
   },
-  "/v1/embeddings": { group: "OpenAI", summary: "Vectors of texts", body: OPENAI_EMBEDDINGS_SHAPE },
+  "/v1/embeddings": {
+    group: "OpenAI",
+    summary: "Vectors of texts",
+    body: OPENAI_EMBEDDINGS_SHAPE,
+    required: ["model", "input"],
+  },
   "/v1/responses": {
-    ...{ group: "OpenAI", summary: "Answers, without keeping state", body: RESPONSES_SHAPE },
+    ...{
+      group: "OpenAI",
+      summary: "Answers, without keeping state",
+      body: RESPONSES_SHAPE,
+      required: ["model", "input"],
+    },
     stream: EVENTS,
   },
   "/v1/models": { group: "OpenAI", summary: "The models that the cluster can serve" },
-  "/v1/models/:id{.+}": { group: "OpenAI", summary: "One of them" },
+  "/v1/models/:id{.+}": {
+    ...{ group: "OpenAI", summary: "One of them", statuses: { 404: "There is no such model." } },
+  },
   "/v2/": { group: "Registry", summary: "Says that this is a registry to pull from" },
   "/v2/:rest{.+}": {
     ...{ group: "Registry", summary: "Manifests, blobs and tags, as OCI's specification has them" },
@@ -126,6 +205,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       group: "Anthropic",
       summary: "Answers a conversation",
       body: MESSAGES_SHAPE,
+      required: ["model", "messages", "max_tokens"],
       stream: EVENTS,
     },
   },
@@ -134,12 +214,17 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       group: "Anthropic",
       summary: "How many tokens a conversation takes",
       body: MESSAGES_SHAPE,
+      required: ["model", "messages"],
     },
   },
   "/api/cluster/nodes": { group: "Cluster", summary: "The nodes, as this one sees them now" },
   "/api/cluster/nodes/:id/drain": {
-    ...{ group: "Cluster", summary: "Empties a node, so that it can be taken away" },
-    body: DRAIN_SHAPE,
+    ...{ group: "Cluster", summary: "How far the emptying of a node is" },
+    statuses: { 404: "There is no such node." },
+    methods: {
+      POST: { summary: "Empties a node, so that it can be taken away", body: DRAIN_SHAPE },
+      DELETE: { summary: "Takes the node back into use" },
+    },
   },
   "/api/cluster/replicas": {
     group: "Cluster",

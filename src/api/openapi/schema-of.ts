@@ -24,10 +24,10 @@ const CUSTOM: Readonly<Record<string, Schema>> = {
 /** The schema of what a shape decodes. A value may always be null, which leaves it unset. */
 export function schemaOf(shape: Shape): Schema {
   if (shape === "any") return {};
-  if (shape === "bool") return { type: "boolean" };
-  if (shape === "int") return { type: "integer" };
-  if (shape === "string") return { type: "string" };
-  if ("list" in shape) return { type: "array", items: schemaOf(shape.list) };
+  if (shape === "bool") return { type: ["boolean", "null"] };
+  if (shape === "int") return { type: ["integer", "null"] };
+  if (shape === "string") return { type: ["string", "null"] };
+  if ("list" in shape) return { type: ["array", "null"], items: schemaOf(shape.list) };
   if ("fields" in shape) return { type: "object", properties: propertiesOf(shape.fields) };
   const known = CUSTOM[shape.type];
   if (!known) throw new TypeError(`no schema for ${shape.type}: add it to openapi/schema-of.ts`);
