@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { LATENCY_BUCKETS_SECONDS, noMetrics } from "../core/metrics.ts";
 import { anthropicErrorResponse } from "./anthropic/errors.ts";
 import { countTokens, messages } from "./anthropic/messages.ts";
+import { VERSION_HEADER } from "./anthropic/models.ts";
 import { audit } from "./cluster/audit.ts";
 import { drain } from "./cluster/drain.ts";
 import { models } from "./cluster/models.ts";
@@ -250,7 +251,10 @@ function isAt(known: string, path: string): boolean {
 /** Each API has its own envelope for what went wrong. */
 function failureResponse(c: Context<ApiEnv>, error: unknown, { random }: RouteContext): Response {
   const { path } = c.req;
-  if (/^\/v1\/messages(\/|$)/.test(path)) return anthropicErrorResponse(error, random);
+  const isAnthropic = path.startsWith("/v1/models") && c.req.header(VERSION_HEADER) !== undefined;
+  if (isAnthropic || /^\/v1\/messages(\/|$)/.test(path)) {
+    return anthropicErrorResponse(error, random);
+  }
   if (path.startsWith("/v1/")) return openAiErrorResponse(error);
   if (path.startsWith("/v2/")) return ociErrorResponse(error);
   return c.get("streaming") ? errorResponse(error, "application/json") : errorResponse(error);

@@ -93,3 +93,19 @@ t.test("a whole reply looks like any other answer, also to HEAD", async (t) => {
     t.equal(whole?.text, method === "HEAD" ? "" : text);
   }
 });
+
+t.test("who names no host means this one, as HTTP/1.0 has it", async (t) => {
+  const listener = await Listener.open(
+    { host: "127.0.0.1", port: 0, variable: "PORT" },
+    async (request: Request) => new Response(new URL(request.url).hostname),
+  );
+  t.teardown(() => listener[Symbol.asyncDispose]());
+  for (const request of [
+    "GET / HTTP/1.0\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n",
+  ]) {
+    const socket = connect(Number(new URL(listener.url).port), "127.0.0.1");
+    socket.write(request);
+    t.match(Buffer.concat(await socket.toArray()).toString(), /^HTTP\/1\.1 200 .*localhost/s);
+  }
+});

@@ -82,6 +82,8 @@ export class Listener implements AsyncDisposable {
           ? RESPONSE_ALREADY_SENT
           : response;
       },
+      // Of a request that names no host, as HTTP/1.0 has it: for whoever asks whether a server runs.
+      hostname: "localhost",
       // The global Request and Response belong to whoever else runs in this process.
       overrideGlobalObjects: false,
       serverOptions: {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type BlobDigest, formatDigest, parseBlobDigest } from "../core/digest.ts";
 import type { Message } from "../core/inference.ts";
-import type { CreateRequest, Progress } from "../core/management.ts";
+import type { CreateRequest, ModelInfo, Progress } from "../core/management.ts";
 import { formatManifest, type Layer, type Manifest } from "../core/manifest.ts";
 import { formatShortName } from "../core/model-name.ts";
 import type { Waiting } from "../core/ports.ts";
@@ -270,7 +270,7 @@ function messageLayer({ role, content, thinking, images }: Message): Json {
 
 function configOf(
   base: Json,
-  { renderer, parser, requires }: CreateRequest,
+  { renderer, parser, requires, info = {} }: CreateRequest,
   diffIds: readonly string[],
 ): Uint8Array {
   return Buffer.from(
@@ -279,9 +279,26 @@ function configOf(
       ...(renderer === undefined ? {} : { renderer }),
       ...(parser === undefined ? {} : { parser }),
       ...(requires === undefined ? {} : { requires }),
+      ...infoOf(base, info),
       rootfs: { type: "layers", diff_ids: diffIds },
     }),
   );
+}
+
+/** As Ollama's config has it: what is said counts more than what was found, and capabilities add up. */
+function infoOf({ capabilities: known }: Json, info: ModelInfo): Json {
+  const { family, contextLength, embeddingLength, capabilities = [] } = info;
+  return {
+    ...(family ? { model_family: family, model_families: [family] } : {}),
+    ...(info.baseName ? { base_name: info.baseName } : {}),
+    ...(info.quantization ? { file_type: info.quantization } : {}),
+    ...(info.parameterSize ? { model_type: info.parameterSize } : {}),
+    ...(contextLength ? { context_length: contextLength } : {}),
+    ...(embeddingLength ? { embedding_length: embeddingLength } : {}),
+    ...(capabilities.length > 0
+      ? { capabilities: [...new Set([...(Array.isArray(known) ? known : []), ...capabilities])] }
+      : {}),
+  };
 }
 
 /** Collects a manifest's layers, and a line for each. */

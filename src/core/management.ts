@@ -72,6 +72,22 @@ export interface CreateRequest {
   readonly parser?: string;
   readonly requires?: string;
   readonly quantize?: string;
+  /** In place of what the files say. */
+  readonly info?: ModelInfo;
+}
+
+/** What a model's config tells people of it. */
+export interface ModelInfo {
+  readonly family?: string;
+  readonly baseName?: string;
+  /** Q4_K_M. */
+  readonly quantization?: string;
+  /** 3.2B. */
+  readonly parameterSize?: string;
+  readonly contextLength?: number;
+  readonly embeddingLength?: number;
+  /** Beyond those that are found in its files. */
+  readonly capabilities?: readonly string[];
 }
 
 /** A line of the stream that a long call answers with. */

@@ -157,6 +157,14 @@ t.test("copy: every holder, and an older destination elsewhere goes", async (t) 
   t.same(await management.copy(nameOf("none"), nameOf("y"), o), { found: false, missed: [] });
 });
 
+t.test("a new name is spelled as the cluster has it already", async (t) => {
+  const { management, held } = cluster({ a: [], b: ["tiny", "FooBar"], c: ["FooBar"] });
+  await management.copy(TINY, nameOf("foobar"), o);
+  t.same(held(), { a: [], b: ["tiny", "FooBar"], c: [] });
+  await lines(management.create({ ...BARE, name: nameOf("FOOBAR"), files: { x: "sha256:0" } }, o));
+  t.match(held(), { a: ["FooBar"] });
+});
+
 t.test("delete: every holder; one that is away is told of", async (t) => {
   const { management, held } = cluster({ a: ["TINY"], b: ["tiny", "y"], c: ["tiny"] }, ["c"]);
   const seen = management.remove(TINY, { ...o, local: true });

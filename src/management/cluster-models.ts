@@ -60,7 +60,8 @@ export class ClusterModels implements Management {
     this.#deps = deps;
   }
 
-  async copy(source: ModelName, destination: ModelName, o: Within): Promise<Changed> {
+  async copy(source: ModelName, to: ModelName, o: Within): Promise<Changed> {
+    const destination = this.#spelled(to);
     const request: Alone = { call: "copy", source, destination };
     const changed = await this.#everywhere(request, source, o);
     if (!changed.found || o.local) return changed;
@@ -79,7 +80,8 @@ export class ClusterModels implements Management {
     return this.#everywhere({ call: "remove", name }, name, o);
   }
 
-  async *create(request: CreateRequest, o: Within): AsyncIterable<Progress> {
+  async *create(asked: CreateRequest, o: Within): AsyncIterable<Progress> {
+    const request = { ...asked, name: this.#spelled(asked.name) };
     const { from } = request;
     if (from && (await this.#holderOf(from, o)) === undefined) {
       for await (const line of this.pull({ name: from, insecure: false }, o)) {
@@ -90,7 +92,8 @@ export class ClusterModels implements Management {
     yield* this.#madeAt(place, { call: "create", request }, o);
   }
 
-  async *pull(request: RegistryRequest, o: Within): AsyncIterable<Progress> {
+  async *pull(asked: RegistryRequest, o: Within): AsyncIterable<Progress> {
+    const request = { ...asked, name: this.#spelled(asked.name) };
     // A holder that is away is no reason to refuse: the registry has it.
     const place = await this.#holderOf(request.name, { ...o, elseAway: "nobody" });
     yield* this.#madeAt(place ?? this.#self, { call: "pull", request }, o);
@@ -101,6 +104,15 @@ export class ClusterModels implements Management {
     for await (const line of this.#linesAt(place ?? this.#self, { call: "push", request }, o)) {
       yield line.status === SUCCESS ? { status: SUCCESS } : line;
     }
+  }
+
+  /** As the cluster has it already: names that differ in casing alone are one, and shall not be listed as two. */
+  #spelled(name: ModelName): ModelName {
+    for (const { record } of this.#deps.replicas.replicas()) {
+      const known = parseModelName(record.name);
+      if (known && sameName(known, name)) return known;
+    }
+    return name;
   }
 
   get #self(): NodeId {

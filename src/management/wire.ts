@@ -31,6 +31,16 @@ const message = z.object({
   images: z.array(z.string()).exactOptional(),
 });
 
+const modelInfo = z.object({
+  family: z.string().exactOptional(),
+  baseName: z.string().exactOptional(),
+  quantization: z.string().exactOptional(),
+  parameterSize: z.string().exactOptional(),
+  contextLength: z.int().exactOptional(),
+  embeddingLength: z.int().exactOptional(),
+  capabilities: z.array(z.string()).exactOptional(),
+});
+
 const createRequest = z.object({
   name,
   from: name.exactOptional(),
@@ -45,6 +55,7 @@ const createRequest = z.object({
   parser: z.string().exactOptional(),
   requires: z.string().exactOptional(),
   quantize: z.string().exactOptional(),
+  info: modelInfo.exactOptional(),
 });
 
 const registryRequest = z.object({

@@ -227,6 +227,24 @@ t.test(
   },
 );
 
+t.test("what a client says of a model counts more than what its files say", async (t) => {
+  const { call, store } = await managedStore(t);
+  const info = {
+    ...{ model_family: "bee", base_name: "b", quantization_level: "Q9", parameter_size: "7B" },
+    ...{ context_length: 99, embedding_length: 7, capabilities: ["insert", 5, "insert"] },
+  };
+  const created = await call("POST", "/api/create", { model: "x", from: "tiny", info });
+  t.equal(created.status, 200);
+  const record = () => store.list().find(({ name }) => name.endsWith("/x:latest"));
+  const details = {
+    ...{ family: "bee", families: ["bee"], quantizationLevel: "Q9", parameterSize: "7B" },
+    ...{ contextLength: 99, embeddingLength: 7 },
+  };
+  t.match(record(), { details, capabilities: ["completion", "insert"] });
+  await call("POST", "/api/create", { model: "x", from: "x", info: { parameter_size: "8B" } });
+  t.match(record(), { details: { ...details, parameterSize: "8B" } }, "the rest is inherited");
+});
+
 t.test("the parts of a split model, in any order, are merged and may be quantized", async (t) => {
   const { call, dir, layersOf } = await managedStore(t);
   const parts = await splitGguf(DEMO_MODEL_PATH, [20, 10, 8]);

@@ -25,6 +25,7 @@ export const MESSAGES_SHAPE = {
     tool_choice: OBJECT,
     thinking: { name: "anthropic.ThinkingConfig", fields: { type: "string" } },
     output_config: { name: "anthropic.OutputConfig", fields: { effort: "string", format: OBJECT } },
+    output_format: OBJECT,
   },
 } as const;
 
@@ -45,6 +46,8 @@ interface Body {
   readonly tool_choice?: Fields;
   readonly thinking?: { readonly type?: string };
   readonly output_config?: { readonly effort?: string; readonly format?: Fields };
+  /** The older name of `output_config.format`. */
+  readonly output_format?: Fields;
 }
 
 export interface MessagesAsk extends Conversation {
@@ -76,7 +79,7 @@ export function parseMessagesRequest(
 function askedOf(body: Body): Pick<GenerateRequest, "sampling" | "stop" | "maxTokens" | "format"> {
   const { temperature, top_p: topP, top_k: topK, max_tokens: maxTokens } = body;
   const stop = parseStop(body.stop_sequences, "stop_sequences") ?? [];
-  const format = parseFormat(body.output_config?.format);
+  const format = parseFormat(body.output_config?.format ?? body.output_format);
   return {
     sampling: {
       ...(temperature === undefined ? {} : { temperature }),

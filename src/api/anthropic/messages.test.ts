@@ -185,6 +185,10 @@ t.test("what the engine is asked", async (t) => {
       { output_config: { format: { type: "json_schema", schema: { type: "object" } } } },
       { ...plain, format: { type: "object" } },
     ],
+    [
+      { output_format: { type: "json_schema", schema: { type: "object" } } },
+      { ...plain, format: { type: "object" } },
+    ],
     [{ metadata: { user_id: "x" }, service_tier: "auto" }, plain],
   ];
   for (const [given, wanted] of rows) {

@@ -21,7 +21,9 @@ t.test("models, to those who say that they are Anthropic's clients", async (t) =
     last_id: "llama:latest",
   });
   t.match(await (await app.request("/v1/models/llama", ASKED)).json(), { ...llama, id: "llama" });
-  t.equal((await app.request("/v1/models/nobody", ASKED)).status, 404);
+  const missing = await app.request("/v1/models/nobody", ASKED);
+  t.equal(missing.status, 404);
+  t.match(await missing.json(), { type: "error", error: { type: "not_found_error" } });
   const none = createApp(fakeCluster({ records: [] }), () => false);
   const empty = { data: [], has_more: false, first_id: null, last_id: null };
   t.strictSame(await (await none.request("/v1/models", ASKED)).json(), empty);

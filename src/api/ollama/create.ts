@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { messageOf } from "../../core/errors.ts";
 import { GoTemplate } from "../../core/go-template/template.ts";
 import type { Message } from "../../core/inference.ts";
-import type { CreateRequest, Progress } from "../../core/management.ts";
+import type { CreateRequest, ModelInfo, Progress } from "../../core/management.ts";
 import type { RouteContext } from "../deps.ts";
 import { HttpError } from "../http/http-error.ts";
 import { readJson } from "../http/read-body.ts";
@@ -104,7 +104,6 @@ function requestOf(body: Body): CreateRequest {
     throw new HttpError(501, "DRAFT models are not supported");
   }
   if (body.draft_quantize) throw new HttpError(400, "--draft-quantize requires a DRAFT model");
-  checkInfo(body.info ?? {});
   if (!from && files && Object.keys(files).length === 0) {
     throw new HttpError(400, "no files provided to convert");
   }
@@ -125,25 +124,33 @@ function requestOf(body: Body): CreateRequest {
     ...given("parser", body.parser),
     ...given("requires", body.requires),
     ...given("quantize", quantize),
+    ...(body.info ? { info: infoOf(body.info) } : {}),
   };
 }
 
-const INFO_TEXTS = ["model_family", "base_name", "quantization_level", "parameter_size"];
-const INFO_COUNTS = ["context_length", "embedding_length"];
-
-/** What a client says of a model without a file to read it from: all models here have one, so it only has to be right. */
-function checkInfo(info: Readonly<Record<string, unknown>>): void {
+/** What a client says of the model in place of what its files say. */
+function infoOf(info: Readonly<Record<string, unknown>>): ModelInfo {
   const refuse = (field: string, wanted: string): never => {
     throw new HttpError(400, `info field ${JSON.stringify(field)} must be ${wanted}`);
   };
-  for (const field of INFO_TEXTS) {
-    if (typeof (info[field] ?? "") !== "string") refuse(field, "a string");
-  }
-  for (const field of INFO_COUNTS) {
+  const text = (field: string): string => {
+    const value = info[field] ?? "";
+    return typeof value === "string" ? value : refuse(field, "a string");
+  };
+  const count = (field: string): number => {
     const value = info[field] ?? 0;
-    if (typeof value !== "number") refuse(field, "a number");
-    else if (value < 0 || !Number.isInteger(value)) refuse(field, "a non-negative integer");
-  }
+    if (typeof value !== "number") return refuse(field, "a number");
+    if (value < 0 || !Number.isInteger(value)) return refuse(field, "a non-negative integer");
+    return value;
+  };
+  const { capabilities } = info;
+  const listed = Array.isArray(capabilities) ? capabilities : [];
+  return {
+    ...{ family: text("model_family"), baseName: text("base_name") },
+    ...{ quantization: text("quantization_level"), parameterSize: text("parameter_size") },
+    ...{ contextLength: count("context_length"), embeddingLength: count("embedding_length") },
+    capabilities: listed.filter((capability) => typeof capability === "string"),
+  };
 }
 
 function checkTemplate(template: string): void {

@@ -13,6 +13,9 @@ function post(cluster: FakeCluster, path: string, body: unknown): Promise<Respon
   );
 }
 
+const NO_CLOUD = "ollama cloud is disabled: remote model is unavailable";
+const TWO = 'use either :local or :cloud, not both: "x:cloud:local"';
+
 t.test("refusals, in Ollama's words", async (t) => {
   const rows: readonly (readonly [path: string, body: unknown, status: number, error: string])[] = [
     ["/api/embed", "", 400, "missing request body"],
@@ -23,6 +26,10 @@ t.test("refusals, in Ollama's words", async (t) => {
     ["/api/embed", { model: "x", input: ["a", null] }, 400, "invalid input type"],
     ["/api/embed", { model: "x", input: "a" }, 404, 'model "x" not found, try pulling it first'],
     ["/api/embed", { model: "x" }, 404, 'model "x" not found, try pulling it first'],
+    ["/api/embed", { model: "x:cloud" }, 403, NO_CLOUD],
+    ["/api/embeddings", { model: "x:1b-cloud" }, 403, NO_CLOUD],
+    ["/api/embed", { model: "x:1b:cloud" }, 403, NO_CLOUD],
+    ["/api/embed", { model: "x:cloud:local" }, 400, TWO],
     [
       "/api/embed",
       { dimensions: "3" },

@@ -25,17 +25,22 @@ export function findModel(
 /** Ollama takes these two, at the end of a name, for where the model runs; the name stands before them. */
 const TWO_SOURCES = /:(local:cloud|cloud:local)$/i;
 const LOCAL_SOURCE = /:local$/i;
+/** After a tag it is part of the tag. */
+const CLOUD_AFTER_TAG = /(:[^/:]+):cloud$/i;
 
 /** The name that a client means; undefined when it is none. */
 export function parseWantedName(text: string): ModelName | undefined {
-  return parseModelName(text.replace(LOCAL_SOURCE, ""));
+  return parseModelName(text.replace(LOCAL_SOURCE, "").replace(CLOUD_AFTER_TAG, "$1-cloud"));
+}
+
+export function refuseTwoSources(text: string): void {
+  if (!TWO_SOURCES.test(text)) return;
+  throw new HttpError(400, `use either :local or :cloud, not both: ${JSON.stringify(text)}`);
 }
 
 /** For generate and chat: an invalid name is a 400, one that nobody has a 404. */
 export function requireModel(replicas: Pick<ReplicaIndex, "models">, text: string): ModelRecord {
-  if (TWO_SOURCES.test(text)) {
-    throw new HttpError(400, `use either :local or :cloud, not both: ${JSON.stringify(text)}`);
-  }
+  refuseTwoSources(text);
   const name = parseWantedName(text);
   if (!name) throw new HttpError(400, "invalid model name");
   const record = findModel(replicas, name);
@@ -49,11 +54,13 @@ export function requireEmbeddingModel(
   replicas: Pick<ReplicaIndex, "models">,
   text: string,
 ): ModelRecord {
+  refuseTwoSources(text);
   const name = parseWantedName(text);
   if (!name) throw new HttpError(400, "invalid model name");
   const record = findModel(replicas, name);
-  if (!record) throw new HttpError(404, `model "${text}" not found, try pulling it first`);
-  return record;
+  if (record) return record;
+  refuseCloudModel(text, "remote model is unavailable");
+  throw new HttpError(404, `model "${text}" not found, try pulling it first`);
 }
 
 export function can(record: ModelRecord, capability: Capability): boolean {

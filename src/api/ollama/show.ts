@@ -7,7 +7,7 @@ import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
 import { isRecord } from "../json/decode.ts";
 import { refuseCloudModel } from "./cloud.ts";
-import { findModel, parseWantedName, shortNameOf } from "./find-model.ts";
+import { findModel, parseWantedName, refuseTwoSources, shortNameOf } from "./find-model.ts";
 import { localTimestamp } from "./times.ts";
 
 export const SHOW_SHAPE = {
@@ -30,6 +30,7 @@ export async function show(c: Context<ApiEnv>, context: RouteContext): Promise<R
   const body: Body = await readJson(c.req.raw, context.options.bodyBytesMax, SHOW_SHAPE);
   const text = body.model || body.name || "";
   if (text === "") throw new HttpError(400, "model is required");
+  refuseTwoSources(text);
   const name = parseWantedName(text);
   if (!name) throw new HttpError(400, "invalid model name");
   const record = findModel(context.replicas, name);
