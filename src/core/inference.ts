@@ -108,6 +108,9 @@ export interface GenerateRequest {
   readonly resume?: { readonly text: string; readonly tokens: number };
 }
 
+/** OpenAI's limit, and Ollama's. */
+export const LOGPROBS_TOP_MAX = 20;
+
 export interface TokenLogprob {
   readonly token: string;
   readonly logprob: number;

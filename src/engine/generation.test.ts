@@ -1,7 +1,7 @@
 import t from "tap";
 import { DEMO_ANSWERS, demoModel } from "../../test/fixtures/demo-model.ts";
 import { type TestEngine, testEngine } from "../../test/fixtures/test-engine.ts";
-import type { GenerateEvent, Message } from "../core/inference.ts";
+import type { GenerateEvent, GenerateRequest, Message, TokenLogprob } from "../core/inference.ts";
 import { collect, ending, user, waiting } from "./engine.contract.ts";
 
 const SKY = "why is the sky blue?";
@@ -111,6 +111,52 @@ t.test("one engine, many requests", async (t) => {
     const bare = await collect(tested, { logprobs: { top: 0 }, maxTokens: 1 });
     const [event] = bare.events.filter((event) => event.type === "text");
     t.ok(event?.type === "text" && event.logprobs?.[0] && !event.logprobs[0].top);
+  });
+
+  await t.test("log probabilities are the model's own, whatever the sampling", async (t) => {
+    const first = async (changes: Partial<GenerateRequest>): Promise<readonly TokenLogprob[]> => {
+      const { events } = await collect(tested, { logprobs: { top: 20 }, maxTokens: 1, ...changes });
+      const [event] = events.filter((event) => event.type === "text");
+      return event?.type === "text" ? (event.logprobs?.[0]?.top ?? []) : [];
+    };
+    const greedy = await first({});
+    t.equal(greedy.length, 20);
+    const sum = greedy.reduce((sum, { logprob }) => sum + Math.exp(logprob), 0);
+    t.ok(sum > 0.9 && sum <= 1.0001, `${sum}`);
+    t.ok((greedy[0]?.logprob ?? 0) < 0, "no token is certain");
+    const samplings = [
+      { seed: 1 },
+      { seed: 2, temperature: 1.5, topK: 2 },
+      { temperature: 0, repeatPenalty: 2, repeatLastN: -1 },
+    ];
+    for (const sampling of samplings) t.same(await first({ sampling }), greedy);
+    t.same(await first({ format: "json" }), greedy);
+  });
+
+  await t.test("asking for log probabilities does not change the answer", async (t) => {
+    const hot = { temperature: 1.5, topK: 0, topP: 1 };
+    for (const seed of [1, 2, 3]) {
+      const sampling = { ...hot, seed, repeatPenalty: 1.2 };
+      const format = seed === 3 ? { type: "string", minLength: 40 } : undefined;
+      const request = { input: user("tell me a story"), sampling, maxTokens: 50 };
+      const wanted = { ...request, ...(format && { format }) };
+      const plain = await collect(tested, wanted);
+      const { events, text } = await collect(tested, { ...wanted, logprobs: { top: 2 } });
+      t.equal(text, plain.text, `seed ${seed}`);
+      t.equal(ending(events).tokens, ending(plain.events).tokens);
+    }
+  });
+
+  await t.test("tokens that are parts of a character have its bytes", async (t) => {
+    const { events, text } = await collect(tested, {
+      format: { const: "é😀" },
+      logprobs: { top: 2 },
+    });
+    t.equal(text, '"é😀"');
+    const bytes = events.flatMap((event) =>
+      event.type === "text" ? (event.logprobs ?? []).flatMap(({ bytes }) => bytes) : [],
+    );
+    t.same(bytes, [...Buffer.from(text)]);
   });
 
   await t.test("penalties keep it from repeating itself", async (t) => {

@@ -72,6 +72,11 @@ t.test("images", async (t) => {
     const text = logprobs.map((logprob) => logprob?.token).join("");
     t.equal(text, events.map((event) => (event.type === "text" ? event.text : "")).join(""));
     t.ok(logprobs.every((logprob) => logprob && logprob.logprob <= 0 && logprob.top));
+    const likeliest = logprobs[0]?.top ?? [];
+    t.ok(
+      likeliest.every(({ logprob }) => logprob > -100),
+      "what sampling left out is no candidate",
+    );
     const { context, promptTokens } = ending(events);
     t.equal(context?.length, promptTokens - IMAGE_TOKENS + 8, "of what is no image");
   });

@@ -126,6 +126,7 @@ interface Answer {
 
 interface Output {
   readonly token: Token;
+  /** Their logarithms: `tellModelLogprobs`. */
   readonly probabilities?: ReadonlyMap<Token, number>;
 }
 
