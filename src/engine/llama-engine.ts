@@ -109,11 +109,24 @@ export class LlamaEngine implements Engine, AsyncDisposable {
   }
 
   async unload(model: ManifestDigest, o: Waiting): Promise<void> {
+    await this.#letGo(model, o, (host) => host.release());
+  }
+
+  /** Unloads the model when its running requests have ended; those that come meanwhile wait, and load it again. */
+  async retire(model: ManifestDigest, o: Waiting): Promise<void> {
+    await this.#letGo(model, o, (host) => host.retire());
+  }
+
+  async #letGo(
+    model: ManifestDigest,
+    o: Waiting,
+    how: (host: ModelHost) => Promise<void>,
+  ): Promise<void> {
     using waiting = this.#waiting(o);
     const { signal } = waiting;
     try {
       const host = this.#hosts.get(model);
-      if (host) await unlessAborted(host.retire(), signal);
+      if (host) await unlessAborted(how(host), signal);
     } catch (error) {
       throw failureOf(error, signal);
     }
