@@ -55,6 +55,50 @@ t.test("what a template is given", (t) => {
   t.end();
 });
 
+t.test("an answer that has begun goes on", (t) => {
+  const turn = "{% for m in messages %}[{{ m.role }}]{{ m.content }}[end]{% endfor %}";
+  const end = "{% if add_generation_prompt %}[assistant]";
+  const close = "{% endif %}";
+  const begun: Message = { role: "assistant", content: "The sky" };
+  const thought: Message = { ...begun, thinking: "hm" };
+  const call: Message = {
+    role: "assistant",
+    content: "",
+    toolCalls: [{ name: "f", arguments: {} }],
+  };
+  const plain = turn + end + close;
+  const thinks = `${plain}{# <think> #}`;
+  const opens = `${turn}${end}<think>\n${close}`;
+  const thinksNot = `${turn}${end}<think>\n\n</think>\n\n${close}`;
+  const mistral = `${plain}{# [THINK] #}`;
+  const harmony = `${turn}{% if add_generation_prompt %}<|start|>assistant${close}{# <|channel|> #}`;
+  const rows: readonly [string, readonly Message[], string][] = [
+    [plain, [user, begun], "[user]hi[end][assistant]The sky"],
+    [plain, [user, thought], "[user]hi[end][assistant]The sky"],
+    [plain, [user, call], "[user]hi[end][assistant][end][assistant]"],
+    [plain, [begun], "[assistant]The sky[end][assistant]"],
+    [plain, [user, begun, user], "[user]hi[end][assistant]The sky[end][user]hi[end][assistant]"],
+    [thinks, [user, begun], "[user]hi[end][assistant]The sky"],
+    [thinks, [user, thought], "[user]hi[end][assistant]<think>\nhm\n</think>\n\nThe sky"],
+    [opens, [user, begun], "[user]hi[end][assistant]<think>\n\n</think>\n\nThe sky"],
+    [opens, [user, thought], "[user]hi[end][assistant]<think>\nhm\n</think>\n\nThe sky"],
+    [thinksNot, [user, thought], "[user]hi[end][assistant]<think>\n\n</think>\n\nThe sky"],
+    [mistral, [user, thought], "[user]hi[end][assistant][THINK]hm[/THINK]The sky"],
+    [harmony, [user, begun], "[user]hi[end]<|start|>assistant<|channel|>final<|message|>The sky"],
+    [
+      harmony,
+      [user, thought],
+      "[user]hi[end]<|start|>assistant<|channel|>analysis<|message|>hm<|end|>" +
+        "<|start|>assistant<|channel|>final<|message|>The sky",
+    ],
+  ];
+  for (const [jinja, messages, expected] of rows) {
+    const model = { jinja, go: undefined, bosToken: "", eosToken: "" };
+    t.equal(renderConversation(model, messages, {}, 0), expected, jinja);
+  }
+  t.end();
+});
+
 t.test("a template that refuses the conversation is the client's mistake", (t) => {
   const model = {
     jinja: "{{ raise_exception('roles must alternate') }}",

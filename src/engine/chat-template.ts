@@ -1,6 +1,8 @@
 import { Template } from "@huggingface/jinja";
 import { InferenceError, messageOf } from "../core/errors.ts";
 import type { GenerateInput, Message } from "../core/inference.ts";
+import { type OutputFormat, outputFormatOf } from "../core/output-format.ts";
+import { continued } from "./continued-answer.ts";
 import { renderGoConversation } from "./go-chat-template.ts";
 import { linkedCalls } from "./linked-calls.ts";
 import { type TemplateTraits, traitsOf } from "./template-traits.ts";
@@ -36,7 +38,7 @@ export function withLayers(
 
 /**
  * Renders with the request's Go template, else the model's TEMPLATE layer, else the GGUF's Jinja template; the assistant's turn is
- * begun. A model without any gets Ollama's default template `{{ .Prompt }}`: the users' words alone.
+ * begun, with its words if the conversation ends with some. A model without any gets Ollama's default template `{{ .Prompt }}`: the users' words alone.
  */
 export function renderConversation(
   model: TemplateModel,
@@ -63,15 +65,24 @@ function renderJinja(
   messages: readonly Message[],
   { tools, think }: Pick<Conversation, "tools" | "think">,
 ): string {
-  const { template, traits } = parsed(jinja);
-  const linked = linkedCalls(messages, { renames: traits.nineCharIds });
-  return template.render({
+  const { template, traits, output } = parsed(jinja);
+  const begun = messages.length > 1 ? begunAnswer(messages) : undefined;
+  const before = begun ? messages.slice(0, -1) : messages;
+  const linked = linkedCalls(before, { renames: traits.nineCharIds });
+  const prompt = template.render({
     messages: linked.map((message) => templateMessage(message, traits)),
     ...(tools?.length && { tools }),
     add_generation_prompt: true,
     ...{ bos_token: bosToken, eos_token: eosToken },
     ...thinking(think),
   });
+  return begun ? continued(prompt, begun, output) : prompt;
+}
+
+/** The assistant's words that a conversation ends with: the model goes on from there. A call is complete. */
+export function begunAnswer(messages: readonly Message[]): Message | undefined {
+  const last = messages.at(-1);
+  return last?.role === "assistant" && !last.toolCalls?.length ? last : undefined;
 }
 
 function plainPrompt(messages: readonly Message[]): string {
@@ -124,12 +135,13 @@ interface Parsed {
   readonly source: string;
   readonly template: Template;
   readonly traits: TemplateTraits;
+  readonly output: OutputFormat;
 }
 
 function parsed(source: string): Parsed {
   if (last?.source !== source) {
     const template = new Template(source);
-    last = { source, template, traits: traitsOf(template, source) };
+    last = { source, template, traits: traitsOf(template, source), output: outputFormatOf(source) };
   }
   return last;
 }

@@ -94,6 +94,20 @@ t.test("one engine, many requests", async (t) => {
     });
   });
 
+  await t.test("goes on from the words that a conversation ends with", async (t) => {
+    const content = "The sky is blue because";
+    const messages: readonly Message[] = [
+      { role: "user", content: SKY },
+      { role: "assistant", content },
+    ];
+    const input = { kind: "messages", messages } as const;
+    t.equal(content + (await collect(tested, { input })).text, DEMO_ANSWERS[SKY]);
+    const format = { type: "object", properties: {} };
+    const thinking = { ...input, think: true, template: "{{ .Prompt }}<think>{{ .Response }}" };
+    const { events } = await collect(tested, { input: thinking, format, renderOnly: true });
+    t.match(events[0], { prompt: `${SKY}<think>${content}` }, "which are no thinking");
+  });
+
   await t.test("log probabilities", async (t) => {
     const { events, text } = await collect(tested, { logprobs: { top: 3 } });
     const logprobs = events.flatMap((event) =>

@@ -3,7 +3,7 @@ import { systemClock } from "../../core/clock.ts";
 import { InferenceError } from "../../core/errors.ts";
 import type { GenerateInput, Message } from "../../core/inference.ts";
 import { answerFormatOf, type OutputFormat, outputFormatOf } from "../../core/output-format.ts";
-import { renderConversation, withLayers } from "../chat-template.ts";
+import { begunAnswer, renderConversation, withLayers } from "../chat-template.ts";
 import { fitConversation } from "../fit-conversation.ts";
 import { renderGoInfill } from "../go-chat-template.ts";
 import { cutTokens } from "./context-window.ts";
@@ -54,8 +54,7 @@ export function promptFor(runner: RunnerModel, job: GenerateJob): Prompt {
     tokens: cutTokens(all, tokensMax, keep),
     promptTokens: Math.min(tokens.length, tokensMax),
     resumedTokens,
-    output:
-      job.input.kind === "messages" ? answerFormatOf(outputOf(runner, job.input), text) : undefined,
+    output: job.input.kind === "messages" ? outputAfter(runner, job.input, text) : undefined,
     keep,
   };
 }
@@ -116,21 +115,31 @@ export function conversationText(
   },
 ): string {
   const before = input.context ? textOf(runner, input.context) : "";
+  const messages = withLayers(input, runner.spec);
+  const thinksFirst = options.thinksFirst && !begunAnswer(messages);
   const render = (messages: readonly Message[]): string => {
     const shown = messages.map(options.shownAs);
     const rendered =
       before + renderConversation(runner.template, shown, input, systemClock.wallMs());
-    return options.thinksFirst ? beginThinking(outputOf(runner, input), rendered) : rendered;
+    return thinksFirst ? beginThinking(outputOf(runner, input), rendered) : rendered;
   };
-  const messages = withLayers(input, runner.spec);
   return render(fitConversation(messages, (some) => options.fits(render(some))));
 }
 
-/** A template of the request's own tells how the answer is marked, too. */
-export function outputOf(
+/** How the answer to this prompt marks its parts. */
+export function outputAfter(
   runner: RunnerModel,
-  { template }: { readonly template?: string },
+  input: Conversation,
+  prompt: string,
 ): OutputFormat {
+  const format = outputOf(runner, input);
+  // gpt-oss names the channel at a message's begin: one that has begun is text.
+  const isText = format.calls === "harmony" && begunAnswer(input.messages) !== undefined;
+  return isText ? {} : answerFormatOf(format, prompt);
+}
+
+/** A template of the request's own tells how the answer is marked, too. */
+function outputOf(runner: RunnerModel, { template }: { readonly template?: string }): OutputFormat {
   return template === undefined ? runner.output : outputFormatOf(template);
 }
 

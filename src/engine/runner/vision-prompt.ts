@@ -1,8 +1,8 @@
 import { InferenceError } from "../../core/errors.ts";
-import { answerFormatOf, type OutputFormat } from "../../core/output-format.ts";
+import type { OutputFormat } from "../../core/output-format.ts";
 import { withLayers } from "../chat-template.ts";
 import { ImageMarks, type MarkedPrompt, MEDIA_MARK } from "./image-marks.ts";
-import { conversationText, outputOf, PROMPT_TOO_LONG, rawPrompt } from "./prompt.ts";
+import { conversationText, outputAfter, PROMPT_TOO_LONG, rawPrompt } from "./prompt.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
 import type { VisionModel } from "./vision-model.ts";
@@ -56,7 +56,7 @@ async function conversationPrompt(vision: VisionModel, job: GenerateJob): Promis
     images: marked.images,
     shown: marks.shown(text),
     promptTokens: tokensOf(marked),
-    output: answerFormatOf(outputOf(runner, input), text),
+    output: outputAfter(runner, input, text),
   };
 }
 
