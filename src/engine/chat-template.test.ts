@@ -7,7 +7,7 @@ const system: Message = { role: "system", content: "be brief" };
 const example: Message = { role: "assistant", content: "an example" };
 
 t.test("the model's layers come first", (t) => {
-  const layers = { system: "default", messages: [example] };
+  const layers = { system: "default", messages: [example], dropsThinkTags: false };
   const own: Message = { role: "system", content: "default" };
   const input = (messages: readonly Message[], context?: readonly number[]) => ({
     kind: "messages" as const,
@@ -20,7 +20,11 @@ t.test("the model's layers come first", (t) => {
   t.same(withLayers(input([system, user]), layers), [system, example, user]);
   t.same(withLayers(input([user]), { ...layers, messages: [system] }), [system, user]);
   t.same(withLayers(input([]), layers), [own, example]);
-  t.same(withLayers(input([user]), { messages: [] }), [user]);
+  t.same(withLayers(input([user]), { messages: [], dropsThinkTags: false }), [user]);
+  const thought: Message = { role: "assistant", content: "<think>hm</think>an example" };
+  const drops = { messages: [thought], dropsThinkTags: true };
+  t.same(withLayers(input([thought, user]), drops), [example, example, user]);
+  t.same(withLayers(input([user, thought]), drops), [example, user, thought]);
   t.end();
 });
 

@@ -2,6 +2,7 @@ import { Template } from "@huggingface/jinja";
 import { InferenceError, messageOf } from "../core/errors.ts";
 import type { GenerateInput, Message } from "../core/inference.ts";
 import { type OutputFormat, outputFormatOf } from "../core/output-format.ts";
+import { withoutEarlierThinking } from "../core/think-tags.ts";
 import { continued } from "./continued-answer.ts";
 import { renderGoConversation } from "./go-chat-template.ts";
 import { linkedCalls } from "./linked-calls.ts";
@@ -26,8 +27,18 @@ export interface TemplateModel {
  */
 export function withLayers(
   input: Conversation,
-  layers: { readonly system?: string | undefined; readonly messages: readonly Message[] },
+  layers: Layers & { readonly dropsThinkTags: boolean },
 ): readonly Message[] {
+  const messages = layered(input, layers);
+  return layers.dropsThinkTags ? withoutEarlierThinking(messages) : messages;
+}
+
+interface Layers {
+  readonly system?: string | undefined;
+  readonly messages: readonly Message[];
+}
+
+function layered(input: Conversation, layers: Layers): readonly Message[] {
   const examples = input.context ? [] : layers.messages;
   const [first, ...others] = input.messages;
   if (first?.role === "system") return [first, ...examples, ...others];

@@ -231,6 +231,19 @@ t.test("the model's own layers", async (t) => {
   });
 });
 
+t.test("deepseek-r1 does not see again what it thought", async (t) => {
+  await using tested = await testEngine({}, { models: [demoModel("deepseek-r1")] });
+  const messages: readonly Message[] = [
+    { role: "user", content: "hi" },
+    { role: "assistant", content: "<think>hm</think>hello" },
+    { role: "user", content: SKY },
+  ];
+  const input = { kind: "messages", messages } as const;
+  t.match((await collect(tested, { input, renderOnly: true })).events[0], {
+    prompt: `<|user|>hi<|end|><|assistant|>hello<|end|><|user|>${SKY}<|end|><|assistant|>`,
+  });
+});
+
 async function small(): Promise<TestEngine> {
   return await testEngine({ contextLength: 128 });
 }

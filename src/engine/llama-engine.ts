@@ -18,6 +18,7 @@ import type { Metrics } from "../core/metrics.ts";
 import type { ModelFiles } from "../core/model.ts";
 import type { Engine, LocalModels, Waiting } from "../core/ports.ts";
 import type { Random } from "../core/random.ts";
+import { writesThinkTags } from "../core/think-tags.ts";
 import { unlessAborted } from "./changes.ts";
 import { measureEngine } from "./engine-metrics.ts";
 import type { LoadRunner } from "./loading.ts";
@@ -217,6 +218,7 @@ export class LlamaEngine implements Engine, AsyncDisposable {
       template: files.template,
       system: files.system,
       messages: files.messages,
+      dropsThinkTags: writesThinkTags(files.record),
       sequences: this.#options.numParallel,
       contextLengthDefault: this.#options.contextLength,
       numCtx: options.numCtx,
