@@ -4,7 +4,7 @@ import type { GenerateInput, Message } from "../core/inference.ts";
 import { type OutputFormat, outputFormatOf } from "../core/output-format.ts";
 import { withoutEarlierThinking } from "../core/think-tags.ts";
 import { continued } from "./continued-answer.ts";
-import { renderGoConversation } from "./go-chat-template.ts";
+import { hasInfill, renderGoConversation, renderGoInfill } from "./go-chat-template.ts";
 import { linkedCalls } from "./linked-calls.ts";
 import { type TemplateTraits, traitsOf } from "./template-traits.ts";
 
@@ -59,10 +59,34 @@ export function renderConversation(
 ): string {
   const go = options.template ?? model.go;
   if (go === undefined && !model.jinja) return plainPrompt(messages);
-  try {
-    return go === undefined
+  return rendered(() =>
+    go === undefined
       ? renderJinja(model, messages, options)
-      : renderGoConversation(go, { ...options, messages }, nowMs);
+      : renderGoConversation(go, { ...options, messages }, nowMs),
+  );
+}
+
+/** By the request's template, else by the model's TEMPLATE layer; undefined when that has no place for a suffix. */
+export function renderInfill(
+  model: Pick<TemplateModel, "go">,
+  { prompt, suffix, template }: Infill,
+  nowMs: number,
+): string | undefined {
+  const own = model.go !== undefined && hasInfill(model.go) ? model.go : undefined;
+  const go = template ?? own;
+  if (go === undefined) return undefined;
+  return rendered(() => renderGoInfill(go, { prompt, suffix }, nowMs));
+}
+
+interface Infill {
+  readonly prompt: string;
+  readonly suffix: string;
+  readonly template: string | undefined;
+}
+
+function rendered(render: () => string): string {
+  try {
+    return render();
   } catch (error) {
     throw new InferenceError(
       "INVALID_REQUEST",

@@ -204,6 +204,16 @@ t.test("one engine, many requests", async (t) => {
     await t.rejects(collect(tested, { input: { ...input, template: "{{ index .Prompt 999 }}" } }), {
       code: "INVALID_REQUEST",
     });
+    const infill = { kind: "prompt", prompt: "a", suffix: "b", context } as const;
+    const between = { ...infill, template: "<{{ .Prompt }}|{{ .Suffix }}>" };
+    const filled = await collect(tested, { input: between, renderOnly: true });
+    t.match(filled.events[0], { prompt: `${prompt}${raw.text}<a|b>` });
+    await t.rejects(collect(tested, { input: { ...infill, template: "{{ index .Prompt 9 }}" } }), {
+      code: "INVALID_REQUEST",
+    });
+    await t.rejects(collect(tested, { input: { kind: "prompt", prompt: "a", images: ["aGk="] } }), {
+      code: "UNSUPPORTED",
+    });
     const picture: Message = { role: "user", content: "what is this?", images: ["aGk="] };
     await t.rejects(collect(tested, { input: { kind: "messages", messages: [picture] } }), {
       code: "UNSUPPORTED",
@@ -239,9 +249,11 @@ t.test("deepseek-r1 does not see again what it thought", async (t) => {
     { role: "user", content: SKY },
   ];
   const input = { kind: "messages", messages } as const;
-  t.match((await collect(tested, { input, renderOnly: true })).events[0], {
-    prompt: `<|user|>hi<|end|><|assistant|>hello<|end|><|user|>${SKY}<|end|><|assistant|>`,
-  });
+  const { events } = await collect(tested, { input, renderOnly: true });
+  t.match(
+    events.find(({ type }) => type === "rendered"),
+    { prompt: `<|user|>hi<|end|><|assistant|>hello<|end|><|user|>${SKY}<|end|><|assistant|>` },
+  );
 });
 
 async function small(): Promise<TestEngine> {

@@ -98,6 +98,21 @@ t.test("images", async (t) => {
     );
   });
 
+  await t.test("in a whole prompt they stand where it says so, else before it", async (t) => {
+    const raw = async (prompt: string, ...images: string[]): Promise<string> => {
+      const input = { kind: "prompt", prompt, images } as const;
+      return (await collect(tested, { input, maxTokens: 12 })).text;
+    };
+    const [head, tail] = ["<|user|>", `${STORY}<|end|><|assistant|>`];
+    t.equal(await raw(`${head}[img-0]${tail}`, RED), await story(RED));
+    t.equal(await raw(`${head}[img-1][img-0]${tail}`, RED, BLUE), await story(BLUE, RED));
+    t.equal(await raw(`${head}${tail}`, RED), await raw(`[img-0]${head}${tail}`, RED));
+    const template = "{{ .Prompt }}|{{ .Suffix }}";
+    const input = { kind: "prompt", prompt: "a", suffix: "b", template, images: [RED] } as const;
+    const { events } = await collect(tested, { input, renderOnly: true });
+    t.match(events, [{ type: "rendered", prompt: "[img-0]a|b" }]);
+  });
+
   await t.test("the oldest turns go, with their images, when all do not fit", async (t) => {
     const turn: Message = { role: "user", content: "a", images: [RED] };
     const last: Message = { role: "user", content: "who are you? ".repeat(200) };

@@ -3,9 +3,8 @@ import { systemClock } from "../../core/clock.ts";
 import { InferenceError } from "../../core/errors.ts";
 import type { GenerateInput, Message } from "../../core/inference.ts";
 import { answerFormatOf, type OutputFormat, outputFormatOf } from "../../core/output-format.ts";
-import { begunAnswer, renderConversation, withLayers } from "../chat-template.ts";
+import { begunAnswer, renderConversation, renderInfill, withLayers } from "../chat-template.ts";
 import { fitConversation } from "../fit-conversation.ts";
-import { renderGoInfill } from "../go-chat-template.ts";
 import { cutTokens } from "./context-window.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
@@ -35,6 +34,7 @@ export interface Prompt {
 /** The prompt of a job as text and as tokens that leave room for an answer. */
 export function promptFor(runner: RunnerModel, job: GenerateJob): Prompt {
   const tokensMax = runner.contextLength - 1;
+  refuseImages(job.input);
   const { text, tokens } =
     job.input.kind === "prompt"
       ? rawPrompt(runner, job.input)
@@ -59,31 +59,54 @@ export function promptFor(runner: RunnerModel, job: GenerateJob): Prompt {
   };
 }
 
+function refuseImages(input: GenerateInput): void {
+  const holders = input.kind === "messages" ? input.messages : [input];
+  if (holders.some(({ images }) => images?.length)) {
+    throw new InferenceError("UNSUPPORTED", NO_PROJECTOR);
+  }
+}
+
 interface Tokenized {
   readonly text: string;
   readonly tokens: readonly Token[];
 }
 
-export function rawPrompt(
-  runner: RunnerModel,
-  input: GenerateInput & { readonly kind: "prompt" },
+type RawInput = GenerateInput & { readonly kind: "prompt" };
+
+export function rawPrompt(runner: RunnerModel, input: RawInput): Tokenized {
+  const before = input.context ? textOf(runner, input.context) : "";
+  const whole = (text: string): Tokenized => ({ text, tokens: runner.tokenize(text) });
+  if (input.suffix === undefined || input.suffix === "") return whole(before + input.prompt);
+  const { prompt, suffix, template } = input;
+  const rendered = renderInfill(
+    runner.template,
+    { prompt, suffix, template },
+    systemClock.wallMs(),
+  );
+  return rendered === undefined ? infillPrompt(runner, input, before) : whole(before + rendered);
+}
+
+/** By the tokens that the vocabulary has for it. */
+function infillPrompt(
+  { model }: RunnerModel,
+  { prompt, suffix: after = "" }: RawInput,
+  before: string,
 ): Tokenized {
-  if (input.suffix === undefined || input.suffix === "") {
-    return { text: input.prompt, tokens: runner.tokenize(input.prompt) };
-  }
-  const { prompt } = input;
-  const { go } = runner.template;
-  const rendered = go && renderGoInfill(go, { prompt, suffix: input.suffix }, systemClock.wallMs());
-  if (rendered !== undefined) return { text: rendered, tokens: runner.tokenize(rendered) };
-  const { prefix, suffix, middle, prefixString, suffixString, middleString } =
-    runner.model.tokens.infill;
+  const { prefix, suffix, middle, prefixString, suffixString, middleString } = model.tokens.infill;
   if (prefix === null || suffix === null || middle === null) {
     throw new InferenceError("INVALID_REQUEST", "the model does not support insert");
   }
-  const tokenize = (text: string): Token[] => runner.model.tokenize(text, false);
+  const tokenize = (text: string): Token[] => model.tokenize(text, false);
   return {
-    text: `${prefixString}${input.prompt}${suffixString}${input.suffix}${middleString}`,
-    tokens: [prefix, ...tokenize(input.prompt), suffix, ...tokenize(input.suffix), middle],
+    text: `${before}${prefixString}${prompt}${suffixString}${after}${middleString}`,
+    tokens: [
+      ...model.tokenize(before, true),
+      prefix,
+      ...tokenize(prompt),
+      suffix,
+      ...tokenize(after),
+      middle,
+    ],
   };
 }
 
@@ -92,9 +115,6 @@ function conversationPrompt(
   input: Conversation,
   options: { readonly tokensMax: number; readonly thinksFirst: boolean },
 ): Tokenized {
-  if (input.messages.some((message) => message.images?.length)) {
-    throw new InferenceError("UNSUPPORTED", NO_PROJECTOR);
-  }
   const text = conversationText(runner, input, {
     thinksFirst: options.thinksFirst,
     shownAs: (message) => message,
