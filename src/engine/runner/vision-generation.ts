@@ -53,7 +53,7 @@ export async function runVisionGeneration(generation: Generation): Promise<void>
 interface Answer {
   readonly reason: "stop" | "length";
   readonly tokens: number;
-  /** With what was resumed. */
+  /** What was sent, with what was resumed. */
   readonly text: string;
   readonly firstMs: number | undefined;
 }
@@ -67,7 +67,8 @@ async function sampleAnswer(
   prompt: VisionPrompt,
 ): Promise<Answer> {
   const gate = new FormatGate(prompt.output);
-  let text = job.resume?.text ?? "";
+  const resumed = job.resume?.text ?? "";
+  let text = resumed;
   gate.push(text);
   if (job.format && gate.open && text !== "") {
     throw new InferenceError("UNSUPPORTED", "an answer in a format cannot be resumed with images");
@@ -76,7 +77,10 @@ async function sampleAnswer(
   const tokensMax = job.maxTokens - (job.resume?.tokens ?? 0);
   let tokens = 0;
   let firstMs: number | undefined;
-  const answer = (reason: "stop" | "length"): Answer => ({ reason, tokens, text, firstMs });
+  const answer = (reason: "stop" | "length"): Answer => ({
+    ...{ reason, tokens, firstMs },
+    text: text.slice(0, resumed.length + sent.sentChars),
+  });
   while (tokens < tokensMax && !signal.aborted) {
     const isHeld = job.format !== undefined && gate.open;
     const grammar = isHeld && job.format ? grammarText(vision.text.llama, job.format) : undefined;
