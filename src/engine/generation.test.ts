@@ -192,6 +192,23 @@ t.test("one engine, many requests", async (t) => {
     t.equal(raw.text, DEMO_ANSWERS[SKY]);
     const { context = [], promptTokens, tokens } = ending(raw.events);
     t.equal(context.length, promptTokens + tokens);
+    const whole = await collect(tested, { returnContext: true, maxTokens: 9 });
+    const cut = await collect(tested, { returnContext: true, stop: ["cause air"] });
+    t.equal(cut.text, "The sky is blue be");
+    const { text: kept } = await tested.engine.tokens(
+      {
+        ...{ requestId: "c", model: tested.model, runner: {} },
+        of: { kind: "tokens", tokens: ending(cut.events).context ?? [] },
+      },
+      waiting(),
+    );
+    t.equal(kept, `<s>${prompt}${cut.text}`, "the stop word is no part of the context");
+    const known = ending(whole.events).promptTokens + 4;
+    t.same(
+      ending(cut.events).context?.slice(0, known),
+      ending(whole.events).context?.slice(0, known),
+      "which has the answer's own tokens",
+    );
     const messages: readonly Message[] = [{ role: "user", content: "who are you?" }];
     const next = await collect(tested, { input: { kind: "messages", messages, context } });
     t.ok(ending(next.events).promptTokens > context.length, "the context is part of the prompt");
@@ -267,8 +284,13 @@ t.test("a conversation that is too long", async (t) => {
   const long = { kind: "messages", messages: [...old, turn(SKY)] } as const;
   const fits = await collect(tested, { input: long });
   t.ok(ending(fits.events).promptTokens < 128);
-  const rendered = (await collect(tested, { input: long, renderOnly: true })).events[0];
-  t.match(rendered, { prompt: /why is the sky blue/ }, "the last message stays");
+  for (const changes of [{}, { truncate: false }, { shift: false }]) {
+    const { events } = await collect(tested, { input: long, renderOnly: true, ...changes });
+    const [shown] = events;
+    const prompt = shown?.type === "rendered" ? shown.prompt : "";
+    t.equal(prompt.match(/Norway/g)?.length, 40, "what is only shown is shown whole");
+    t.ok(ending(events).promptTokens > 300, "and counted whole");
+  }
   const tooLong = { code: "INVALID_REQUEST", message: /^the prompt is longer than the context/ };
   await t.rejects(collect(tested, { input: long, truncate: false }), tooLong);
   const word = user("sky ".repeat(500));

@@ -4,7 +4,7 @@ import { testEngine } from "../../test/fixtures/test-engine.ts";
 import { IMAGE_TOKENS, plainPng, visionProjector } from "../../test/fixtures/vision-projector.ts";
 import { WEBP } from "../../test/fixtures/webp.ts";
 import type { GenerateInput, Message } from "../core/inference.ts";
-import { collect, ending, user } from "./engine.contract.ts";
+import { collect, ending, user, waiting } from "./engine.contract.ts";
 
 const RED = plainPng(255, 0, 0);
 const BLUE = plainPng(0, 0, 255);
@@ -19,6 +19,12 @@ t.test("images", async (t) => {
   const story = async (...images: string[]): Promise<string> =>
     (await collect(tested, { input: shown(STORY, ...images), maxTokens: 12 })).text;
   const blind = (await collect(tested, { input: user(STORY), maxTokens: 12 })).text;
+
+  const textOf = async (tokens: readonly number[]): Promise<string> => {
+    const request = { requestId: "t", model: tested.model, runner: {} };
+    const of = { kind: "tokens", tokens } as const;
+    return (await tested.engine.tokens({ ...request, of }, waiting())).text;
+  };
 
   await t.test("an answer depends on its image, and on nothing else", async (t) => {
     const [red, blue] = [await story(RED), await story(BLUE)];
@@ -79,6 +85,14 @@ t.test("images", async (t) => {
     );
     const { context, promptTokens } = ending(events);
     t.equal(context?.length, promptTokens - IMAGE_TOKENS + 8, "of what is no image");
+    const stop = [text.slice(6, 9)];
+    const cut = await collect(tested, {
+      input: shown(STORY, RED),
+      ...{ maxTokens: 8, stop, returnContext: true },
+    });
+    t.equal(cut.text, text.slice(0, text.indexOf(text.slice(6, 9))));
+    t.notMatch(await textOf(ending(cut.events).context ?? []), text.slice(0, 9));
+    t.match(await textOf(ending(cut.events).context ?? []), cut.text);
   });
 
   await t.test("what goes through the template", async (t) => {
@@ -127,6 +141,8 @@ t.test("images", async (t) => {
       code: "INVALID_REQUEST",
       message: /^the prompt is longer than the context length/,
     });
+    const shown = await collect(tested, { input, renderOnly: true, truncate: false });
+    t.ok(ending(shown.events).promptTokens > 31 * IMAGE_TOKENS, "whole, when it is only shown");
   });
 
   await t.test("what is no picture is refused, and harms nothing", async (t) => {

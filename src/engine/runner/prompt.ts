@@ -31,9 +31,9 @@ export interface Prompt {
   readonly keep: number;
 }
 
-/** The prompt of a job as text and as tokens that leave room for an answer. */
+/** The prompt of a job as text and as tokens that leave room for an answer; one that is only shown is told and counted whole. */
 export function promptFor(runner: RunnerModel, job: GenerateJob): Prompt {
-  const tokensMax = runner.contextLength - 1;
+  const tokensMax = job.renderOnly ? Infinity : runner.contextLength - 1;
   refuseImages(job.input);
   const { text, tokens } =
     job.input.kind === "prompt"

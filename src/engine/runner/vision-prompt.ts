@@ -27,7 +27,7 @@ export async function visionPromptFor(
       : await conversationPrompt(vision, job, job.input);
   const resumed = runner.model.tokenize(job.resume?.text ?? "").length;
   // The library cannot forget a part of what it has read, so a prompt is never cut.
-  if (prompt.promptTokens + resumed > runner.contextLength - 1) {
+  if (!job.renderOnly && prompt.promptTokens + resumed > runner.contextLength - 1) {
     throw new InferenceError("INVALID_REQUEST", PROMPT_TOO_LONG);
   }
   return prompt;
@@ -54,7 +54,7 @@ async function conversationPrompt(
   const images = withLayers(input, runner.spec).flatMap((message) => message.images ?? []);
   const marks = new ImageMarks();
   const places = { runner, marks, imageTokens: await vision.imageTokens(images) };
-  const tokensMax = job.truncate ? runner.contextLength - 1 : Infinity;
+  const tokensMax = job.truncate && !job.renderOnly ? runner.contextLength - 1 : Infinity;
   const text = conversationText(runner, input, {
     thinksFirst: job.format !== undefined && Boolean(input.think),
     shownAs: (message) => marks.mark(message),
