@@ -76,7 +76,18 @@ export type GenerateInput =
       /** Tokens of an earlier answer, put before the prompt; then the MESSAGE layer is left out. */
       readonly context?: readonly number[];
     }
-  | { readonly kind: "prompt"; readonly prompt: string; readonly suffix?: string };
+  | {
+      readonly kind: "prompt";
+      readonly prompt: string;
+      /** The model writes what stands between them. */
+      readonly suffix?: string;
+      /** A Go template in place of the model's own, which has a place for both. */
+      readonly template?: string;
+      /** Tokens of an earlier answer, put before the prompt. */
+      readonly context?: readonly number[];
+      /** Base64. Each stands where the prompt says [img-N], the first one's N being 0; the others before it. */
+      readonly images?: readonly string[];
+    };
 
 /** "json" or a JSON Schema. */
 export type JsonFormat = "json" | Readonly<Record<string, unknown>>;
@@ -107,6 +118,9 @@ export interface GenerateRequest {
   /** What another replica has already sent to the client: never sent again, counted once. */
   readonly resume?: { readonly text: string; readonly tokens: number };
 }
+
+/** OpenAI's limit, and Ollama's. */
+export const LOGPROBS_TOP_MAX = 20;
 
 export interface TokenLogprob {
   readonly token: string;

@@ -36,7 +36,7 @@ export interface Engine {
   status(): EngineStatus;
   /** Loads the model, or touches its keep-alive when it is loaded. */
   load(request: LoadRequest, o: Waiting): Promise<{ readonly loadMs: number }>;
-  /** Unloads the model once its running requests have ended; of a model that is not loaded, does nothing. */
+  /** Ends the model's keep-alive: it goes now if it is idle, else as soon as it is, for which nobody waits. Not loaded, nothing happens. */
   unload(model: ManifestDigest, o: Waiting): Promise<void>;
   /** Leaving the iteration or aborting the signal stops the model within a token or two. */
   generate(request: GenerateRequest, o: Waiting): AsyncIterable<GenerateEvent>;

@@ -7,7 +7,7 @@ const system: Message = { role: "system", content: "be brief" };
 const example: Message = { role: "assistant", content: "an example" };
 
 t.test("the model's layers come first", (t) => {
-  const layers = { system: "default", messages: [example] };
+  const layers = { system: "default", messages: [example], dropsThinkTags: false };
   const own: Message = { role: "system", content: "default" };
   const input = (messages: readonly Message[], context?: readonly number[]) => ({
     kind: "messages" as const,
@@ -20,7 +20,11 @@ t.test("the model's layers come first", (t) => {
   t.same(withLayers(input([system, user]), layers), [system, example, user]);
   t.same(withLayers(input([user]), { ...layers, messages: [system] }), [system, user]);
   t.same(withLayers(input([]), layers), [own, example]);
-  t.same(withLayers(input([user]), { messages: [] }), [user]);
+  t.same(withLayers(input([user]), { messages: [], dropsThinkTags: false }), [user]);
+  const thought: Message = { role: "assistant", content: "<think>hm</think>an example" };
+  const drops = { messages: [thought], dropsThinkTags: true };
+  t.same(withLayers(input([thought, user]), drops), [example, example, user]);
+  t.same(withLayers(input([user, thought]), drops), [example, user, thought]);
   t.end();
 });
 
@@ -52,6 +56,50 @@ t.test("what a template is given", (t) => {
   t.equal(renderConversation(model("{{ tools is defined }}"), [user], {}, 0), "false");
   t.equal(renderConversation(model("{{ enable_thinking is defined }}"), [user], {}, 0), "false");
   t.equal(renderConversation(model("{{ enable_thinking }}"), [user], { think: false }, 0), "false");
+  t.end();
+});
+
+t.test("an answer that has begun goes on", (t) => {
+  const turn = "{% for m in messages %}[{{ m.role }}]{{ m.content }}[end]{% endfor %}";
+  const end = "{% if add_generation_prompt %}[assistant]";
+  const close = "{% endif %}";
+  const begun: Message = { role: "assistant", content: "The sky" };
+  const thought: Message = { ...begun, thinking: "hm" };
+  const call: Message = {
+    role: "assistant",
+    content: "",
+    toolCalls: [{ name: "f", arguments: {} }],
+  };
+  const plain = turn + end + close;
+  const thinks = `${plain}{# <think> #}`;
+  const opens = `${turn}${end}<think>\n${close}`;
+  const thinksNot = `${turn}${end}<think>\n\n</think>\n\n${close}`;
+  const mistral = `${plain}{# [THINK] #}`;
+  const harmony = `${turn}{% if add_generation_prompt %}<|start|>assistant${close}{# <|channel|> #}`;
+  const rows: readonly [string, readonly Message[], string][] = [
+    [plain, [user, begun], "[user]hi[end][assistant]The sky"],
+    [plain, [user, thought], "[user]hi[end][assistant]The sky"],
+    [plain, [user, call], "[user]hi[end][assistant][end][assistant]"],
+    [plain, [begun], "[assistant]The sky[end][assistant]"],
+    [plain, [user, begun, user], "[user]hi[end][assistant]The sky[end][user]hi[end][assistant]"],
+    [thinks, [user, begun], "[user]hi[end][assistant]The sky"],
+    [thinks, [user, thought], "[user]hi[end][assistant]<think>\nhm\n</think>\n\nThe sky"],
+    [opens, [user, begun], "[user]hi[end][assistant]<think>\n\n</think>\n\nThe sky"],
+    [opens, [user, thought], "[user]hi[end][assistant]<think>\nhm\n</think>\n\nThe sky"],
+    [thinksNot, [user, thought], "[user]hi[end][assistant]<think>\n\n</think>\n\nThe sky"],
+    [mistral, [user, thought], "[user]hi[end][assistant][THINK]hm[/THINK]The sky"],
+    [harmony, [user, begun], "[user]hi[end]<|start|>assistant<|channel|>final<|message|>The sky"],
+    [
+      harmony,
+      [user, thought],
+      "[user]hi[end]<|start|>assistant<|channel|>analysis<|message|>hm<|end|>" +
+        "<|start|>assistant<|channel|>final<|message|>The sky",
+    ],
+  ];
+  for (const [jinja, messages, expected] of rows) {
+    const model = { jinja, go: undefined, bosToken: "", eosToken: "" };
+    t.equal(renderConversation(model, messages, {}, 0), expected, jinja);
+  }
   t.end();
 });
 

@@ -1,7 +1,10 @@
 import { Template } from "@huggingface/jinja";
 import { InferenceError, messageOf } from "../core/errors.ts";
 import type { GenerateInput, Message } from "../core/inference.ts";
-import { renderGoConversation } from "./go-chat-template.ts";
+import { type OutputFormat, outputFormatOf } from "../core/output-format.ts";
+import { withoutEarlierThinking } from "../core/think-tags.ts";
+import { continued } from "./continued-answer.ts";
+import { hasInfill, renderGoConversation, renderGoInfill } from "./go-chat-template.ts";
 import { linkedCalls } from "./linked-calls.ts";
 import { type TemplateTraits, traitsOf } from "./template-traits.ts";
 
@@ -24,8 +27,18 @@ export interface TemplateModel {
  */
 export function withLayers(
   input: Conversation,
-  layers: { readonly system?: string | undefined; readonly messages: readonly Message[] },
+  layers: Layers & { readonly dropsThinkTags: boolean },
 ): readonly Message[] {
+  const messages = layered(input, layers);
+  return layers.dropsThinkTags ? withoutEarlierThinking(messages) : messages;
+}
+
+interface Layers {
+  readonly system?: string | undefined;
+  readonly messages: readonly Message[];
+}
+
+function layered(input: Conversation, layers: Layers): readonly Message[] {
   const examples = input.context ? [] : layers.messages;
   const [first, ...others] = input.messages;
   if (first?.role === "system") return [first, ...examples, ...others];
@@ -36,7 +49,7 @@ export function withLayers(
 
 /**
  * Renders with the request's Go template, else the model's TEMPLATE layer, else the GGUF's Jinja template; the assistant's turn is
- * begun. A model without any gets Ollama's default template `{{ .Prompt }}`: the users' words alone.
+ * begun, with its words if the conversation ends with some. A model without any gets Ollama's default template `{{ .Prompt }}`: the users' words alone.
  */
 export function renderConversation(
   model: TemplateModel,
@@ -46,10 +59,34 @@ export function renderConversation(
 ): string {
   const go = options.template ?? model.go;
   if (go === undefined && !model.jinja) return plainPrompt(messages);
-  try {
-    return go === undefined
+  return rendered(() =>
+    go === undefined
       ? renderJinja(model, messages, options)
-      : renderGoConversation(go, { ...options, messages }, nowMs);
+      : renderGoConversation(go, { ...options, messages }, nowMs),
+  );
+}
+
+/** By the request's template, else by the model's TEMPLATE layer; undefined when that has no place for a suffix. */
+export function renderInfill(
+  model: Pick<TemplateModel, "go">,
+  { prompt, suffix, template }: Infill,
+  nowMs: number,
+): string | undefined {
+  const own = model.go !== undefined && hasInfill(model.go) ? model.go : undefined;
+  const go = template ?? own;
+  if (go === undefined) return undefined;
+  return rendered(() => renderGoInfill(go, { prompt, suffix }, nowMs));
+}
+
+interface Infill {
+  readonly prompt: string;
+  readonly suffix: string;
+  readonly template: string | undefined;
+}
+
+function rendered(render: () => string): string {
+  try {
+    return render();
   } catch (error) {
     throw new InferenceError(
       "INVALID_REQUEST",
@@ -63,15 +100,24 @@ function renderJinja(
   messages: readonly Message[],
   { tools, think }: Pick<Conversation, "tools" | "think">,
 ): string {
-  const { template, traits } = parsed(jinja);
-  const linked = linkedCalls(messages, { renames: traits.nineCharIds });
-  return template.render({
+  const { template, traits, output } = parsed(jinja);
+  const begun = messages.length > 1 ? begunAnswer(messages) : undefined;
+  const before = begun ? messages.slice(0, -1) : messages;
+  const linked = linkedCalls(before, { renames: traits.nineCharIds });
+  const prompt = template.render({
     messages: linked.map((message) => templateMessage(message, traits)),
     ...(tools?.length && { tools }),
     add_generation_prompt: true,
     ...{ bos_token: bosToken, eos_token: eosToken },
     ...thinking(think),
   });
+  return begun ? continued(prompt, begun, output) : prompt;
+}
+
+/** The assistant's words that a conversation ends with: the model goes on from there. A call is complete. */
+export function begunAnswer(messages: readonly Message[]): Message | undefined {
+  const last = messages.at(-1);
+  return last?.role === "assistant" && !last.toolCalls?.length ? last : undefined;
 }
 
 function plainPrompt(messages: readonly Message[]): string {
@@ -124,12 +170,13 @@ interface Parsed {
   readonly source: string;
   readonly template: Template;
   readonly traits: TemplateTraits;
+  readonly output: OutputFormat;
 }
 
 function parsed(source: string): Parsed {
   if (last?.source !== source) {
     const template = new Template(source);
-    last = { source, template, traits: traitsOf(template, source) };
+    last = { source, template, traits: traitsOf(template, source), output: outputFormatOf(source) };
   }
   return last;
 }

@@ -1,7 +1,7 @@
 import t from "tap";
 import { DEMO_ANSWERS, demoModel } from "../../test/fixtures/demo-model.ts";
 import { type TestEngine, testEngine } from "../../test/fixtures/test-engine.ts";
-import type { GenerateEvent, Message } from "../core/inference.ts";
+import type { GenerateEvent, GenerateRequest, Message, TokenLogprob } from "../core/inference.ts";
 import { collect, ending, user, waiting } from "./engine.contract.ts";
 
 const SKY = "why is the sky blue?";
@@ -94,6 +94,20 @@ t.test("one engine, many requests", async (t) => {
     });
   });
 
+  await t.test("goes on from the words that a conversation ends with", async (t) => {
+    const content = "The sky is blue because";
+    const messages: readonly Message[] = [
+      { role: "user", content: SKY },
+      { role: "assistant", content },
+    ];
+    const input = { kind: "messages", messages } as const;
+    t.equal(content + (await collect(tested, { input })).text, DEMO_ANSWERS[SKY]);
+    const format = { type: "object", properties: {} };
+    const thinking = { ...input, think: true, template: "{{ .Prompt }}<think>{{ .Response }}" };
+    const { events } = await collect(tested, { input: thinking, format, renderOnly: true });
+    t.match(events[0], { prompt: `${SKY}<think>${content}` }, "which are no thinking");
+  });
+
   await t.test("log probabilities", async (t) => {
     const { events, text } = await collect(tested, { logprobs: { top: 3 } });
     const logprobs = events.flatMap((event) =>
@@ -111,6 +125,52 @@ t.test("one engine, many requests", async (t) => {
     const bare = await collect(tested, { logprobs: { top: 0 }, maxTokens: 1 });
     const [event] = bare.events.filter((event) => event.type === "text");
     t.ok(event?.type === "text" && event.logprobs?.[0] && !event.logprobs[0].top);
+  });
+
+  await t.test("log probabilities are the model's own, whatever the sampling", async (t) => {
+    const first = async (changes: Partial<GenerateRequest>): Promise<readonly TokenLogprob[]> => {
+      const { events } = await collect(tested, { logprobs: { top: 20 }, maxTokens: 1, ...changes });
+      const [event] = events.filter((event) => event.type === "text");
+      return event?.type === "text" ? (event.logprobs?.[0]?.top ?? []) : [];
+    };
+    const greedy = await first({});
+    t.equal(greedy.length, 20);
+    const sum = greedy.reduce((sum, { logprob }) => sum + Math.exp(logprob), 0);
+    t.ok(sum > 0.9 && sum <= 1.0001, `${sum}`);
+    t.ok((greedy[0]?.logprob ?? 0) < 0, "no token is certain");
+    const samplings = [
+      { seed: 1 },
+      { seed: 2, temperature: 1.5, topK: 2 },
+      { temperature: 0, repeatPenalty: 2, repeatLastN: -1 },
+    ];
+    for (const sampling of samplings) t.same(await first({ sampling }), greedy);
+    t.same(await first({ format: "json" }), greedy);
+  });
+
+  await t.test("asking for log probabilities does not change the answer", async (t) => {
+    const hot = { temperature: 1.5, topK: 0, topP: 1 };
+    for (const seed of [1, 2, 3]) {
+      const sampling = { ...hot, seed, repeatPenalty: 1.2 };
+      const format = seed === 3 ? { type: "string", minLength: 40 } : undefined;
+      const request = { input: user("tell me a story"), sampling, maxTokens: 50 };
+      const wanted = { ...request, ...(format && { format }) };
+      const plain = await collect(tested, wanted);
+      const { events, text } = await collect(tested, { ...wanted, logprobs: { top: 2 } });
+      t.equal(text, plain.text, `seed ${seed}`);
+      t.equal(ending(events).tokens, ending(plain.events).tokens);
+    }
+  });
+
+  await t.test("tokens that are parts of a character have its bytes", async (t) => {
+    const { events, text } = await collect(tested, {
+      format: { const: "é😀" },
+      logprobs: { top: 2 },
+    });
+    t.equal(text, '"é😀"');
+    const bytes = events.flatMap((event) =>
+      event.type === "text" ? (event.logprobs ?? []).flatMap(({ bytes }) => bytes) : [],
+    );
+    t.same(bytes, [...Buffer.from(text)]);
   });
 
   await t.test("penalties keep it from repeating itself", async (t) => {
@@ -132,6 +192,23 @@ t.test("one engine, many requests", async (t) => {
     t.equal(raw.text, DEMO_ANSWERS[SKY]);
     const { context = [], promptTokens, tokens } = ending(raw.events);
     t.equal(context.length, promptTokens + tokens);
+    const whole = await collect(tested, { returnContext: true, maxTokens: 9 });
+    const cut = await collect(tested, { returnContext: true, stop: ["cause air"] });
+    t.equal(cut.text, "The sky is blue be");
+    const { text: kept } = await tested.engine.tokens(
+      {
+        ...{ requestId: "c", model: tested.model, runner: {} },
+        of: { kind: "tokens", tokens: ending(cut.events).context ?? [] },
+      },
+      waiting(),
+    );
+    t.equal(kept, `<s>${prompt}${cut.text}`, "the stop word is no part of the context");
+    const known = ending(whole.events).promptTokens + 4;
+    t.same(
+      ending(cut.events).context?.slice(0, known),
+      ending(whole.events).context?.slice(0, known),
+      "which has the answer's own tokens",
+    );
     const messages: readonly Message[] = [{ role: "user", content: "who are you?" }];
     const next = await collect(tested, { input: { kind: "messages", messages, context } });
     t.ok(ending(next.events).promptTokens > context.length, "the context is part of the prompt");
@@ -143,6 +220,16 @@ t.test("one engine, many requests", async (t) => {
     t.match(shown.events, [{ type: "rendered", prompt: `<${messages[0]?.content}>` }]);
     await t.rejects(collect(tested, { input: { ...input, template: "{{ index .Prompt 999 }}" } }), {
       code: "INVALID_REQUEST",
+    });
+    const infill = { kind: "prompt", prompt: "a", suffix: "b", context } as const;
+    const between = { ...infill, template: "<{{ .Prompt }}|{{ .Suffix }}>" };
+    const filled = await collect(tested, { input: between, renderOnly: true });
+    t.match(filled.events[0], { prompt: `${prompt}${raw.text}<a|b>` });
+    await t.rejects(collect(tested, { input: { ...infill, template: "{{ index .Prompt 9 }}" } }), {
+      code: "INVALID_REQUEST",
+    });
+    await t.rejects(collect(tested, { input: { kind: "prompt", prompt: "a", images: ["aGk="] } }), {
+      code: "UNSUPPORTED",
     });
     const picture: Message = { role: "user", content: "what is this?", images: ["aGk="] };
     await t.rejects(collect(tested, { input: { kind: "messages", messages: [picture] } }), {
@@ -171,6 +258,21 @@ t.test("the model's own layers", async (t) => {
   });
 });
 
+t.test("deepseek-r1 does not see again what it thought", async (t) => {
+  await using tested = await testEngine({}, { models: [demoModel("deepseek-r1")] });
+  const messages: readonly Message[] = [
+    { role: "user", content: "hi" },
+    { role: "assistant", content: "<think>hm</think>hello" },
+    { role: "user", content: SKY },
+  ];
+  const input = { kind: "messages", messages } as const;
+  const { events } = await collect(tested, { input, renderOnly: true });
+  t.match(
+    events.find(({ type }) => type === "rendered"),
+    { prompt: `<|user|>hi<|end|><|assistant|>hello<|end|><|user|>${SKY}<|end|><|assistant|>` },
+  );
+});
+
 async function small(): Promise<TestEngine> {
   return await testEngine({ contextLength: 128 });
 }
@@ -182,8 +284,13 @@ t.test("a conversation that is too long", async (t) => {
   const long = { kind: "messages", messages: [...old, turn(SKY)] } as const;
   const fits = await collect(tested, { input: long });
   t.ok(ending(fits.events).promptTokens < 128);
-  const rendered = (await collect(tested, { input: long, renderOnly: true })).events[0];
-  t.match(rendered, { prompt: /why is the sky blue/ }, "the last message stays");
+  for (const changes of [{}, { truncate: false }, { shift: false }]) {
+    const { events } = await collect(tested, { input: long, renderOnly: true, ...changes });
+    const [shown] = events;
+    const prompt = shown?.type === "rendered" ? shown.prompt : "";
+    t.equal(prompt.match(/Norway/g)?.length, 40, "what is only shown is shown whole");
+    t.ok(ending(events).promptTokens > 300, "and counted whole");
+  }
   const tooLong = { code: "INVALID_REQUEST", message: /^the prompt is longer than the context/ };
   await t.rejects(collect(tested, { input: long, truncate: false }), tooLong);
   const word = user("sky ".repeat(500));

@@ -1,6 +1,6 @@
 import t from "tap";
 import type { Message } from "../core/inference.ts";
-import { renderGoConversation, renderGoInfill } from "./go-chat-template.ts";
+import { hasInfill, renderGoConversation, renderGoInfill } from "./go-chat-template.ts";
 
 const system: Message = { role: "system", content: "Be brief." };
 const user: Message = { role: "user", content: "Hi" };
@@ -128,5 +128,7 @@ t.test("what Ollama does on the way", async (t) => {
     renderGoInfill("<PRE> {{ .Prompt }} <SUF>{{ .Suffix }} <MID>", { prompt: "a", suffix: "b" }, 0),
     "<PRE> a <SUF>b <MID>",
   );
-  t.equal(renderGoInfill("{{ .Prompt }}", { prompt: "a", suffix: "b" }, 0), undefined);
+  t.equal(renderGoInfill("{{ .Prompt }}", { prompt: "a", suffix: "b" }, 0), "a");
+  t.notOk(hasInfill("{{ .Prompt }}"));
+  t.ok(hasInfill("{{ if .Suffix }}{{ .Suffix }}{{ end }}"));
 });

@@ -48,17 +48,21 @@ export function renderGoConversation(
   return text + template.upTo("Response").render({ ...turn, ...thinking }, context);
 }
 
-/** What goes on between a prompt and a suffix; undefined when the template has no place for one. */
+/** A prompt and a suffix, for what stands between them. */
 export function renderGoInfill(
   source: string,
   { prompt, suffix }: { readonly prompt: string; readonly suffix: string },
   nowMs: number,
-): string | undefined {
+): string {
   const template = withResponse(parsed(source));
-  if (!template.uses("suffix")) return undefined;
   const thinking = { Think: false, ThinkLevel: "", IsThinkSet: false };
   const data = { Prompt: prompt, Suffix: suffix, Response: "", ...thinking };
   return template.render(data, { nowMs });
+}
+
+/** Whether the template has a place for a suffix. */
+export function hasInfill(source: string): boolean {
+  return parsed(source).uses("suffix");
 }
 
 /** Neighbours of one role become one message, but for tools' answers; what the system says is collected too. */

@@ -18,6 +18,7 @@ import type { Metrics } from "../core/metrics.ts";
 import type { ModelFiles } from "../core/model.ts";
 import type { Engine, LocalModels, Waiting } from "../core/ports.ts";
 import type { Random } from "../core/random.ts";
+import { writesThinkTags } from "../core/think-tags.ts";
 import { unlessAborted } from "./changes.ts";
 import { measureEngine } from "./engine-metrics.ts";
 import type { LoadRunner } from "./loading.ts";
@@ -109,11 +110,24 @@ export class LlamaEngine implements Engine, AsyncDisposable {
   }
 
   async unload(model: ManifestDigest, o: Waiting): Promise<void> {
+    await this.#letGo(model, o, (host) => host.release());
+  }
+
+  /** Unloads the model when its running requests have ended; those that come meanwhile wait, and load it again. */
+  async retire(model: ManifestDigest, o: Waiting): Promise<void> {
+    await this.#letGo(model, o, (host) => host.retire());
+  }
+
+  async #letGo(
+    model: ManifestDigest,
+    o: Waiting,
+    how: (host: ModelHost) => Promise<void>,
+  ): Promise<void> {
     using waiting = this.#waiting(o);
     const { signal } = waiting;
     try {
       const host = this.#hosts.get(model);
-      if (host) await unlessAborted(host.retire(), signal);
+      if (host) await unlessAborted(how(host), signal);
     } catch (error) {
       throw failureOf(error, signal);
     }
@@ -204,6 +218,7 @@ export class LlamaEngine implements Engine, AsyncDisposable {
       template: files.template,
       system: files.system,
       messages: files.messages,
+      dropsThinkTags: writesThinkTags(files.record),
       sequences: this.#options.numParallel,
       contextLengthDefault: this.#options.contextLength,
       numCtx: options.numCtx,

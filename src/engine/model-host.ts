@@ -141,6 +141,12 @@ export class ModelHost {
     });
   }
 
+  /** Its keep-alive is over: it goes now if it is idle, else as soon as it is. Whoever comes meanwhile is answered. */
+  async release(): Promise<void> {
+    this.#keepAliveMs = 0;
+    if (this.queue.running + this.queue.waiting === 0) await this.retire();
+  }
+
   /** Unloads it when its running requests have ended; those that wait load it again. */
   retire(): Promise<void> {
     this.#retiring ??= this.#retire().finally(() => {

@@ -88,10 +88,34 @@ t.test("keep-alive: the last request's stays in force, the timer starts when idl
   await Promise.all(tested.runnerPids.map(gone));
 });
 
-t.test("unloading waits for running requests, and those behind load it again", async (t) => {
+t.test("unloading during a request keeps nobody waiting", async (t) => {
+  await using tested = await testEngine({ numParallel: 2 });
+  const running = await occupy(tested);
+  await tested.engine.unload(tested.model, waiting());
+  t.match(tested.engine.status(), { running: 1, loaded: [{ expiresInMs: 0 }] }, "it still runs");
+  t.equal((await collect(tested, {})).text, ANSWER, "others run beside it");
+  t.equal(tested.runnerPids.length, 1);
+  const other = await occupy(tested);
+  const queued = collect(tested, {});
+  await tested.engine.unload(tested.model, waiting());
+  await other.stop();
+  t.equal((await queued).text, ANSWER, "and so do those in the queue");
+  await running.stop();
+  await gone(tested.runnerPids[0] ?? 0);
+  t.same(tested.engine.status().loaded, [], "idle, it is gone");
+  const last = await occupy(tested);
+  await tested.engine.unload(tested.model, waiting());
+  await collect(tested, { keepAliveMs: 60_000 });
+  await last.stop();
+  while (tested.engine.status().running > 0) await new Promise((resolve) => setImmediate(resolve));
+  t.ok((tested.engine.status().loaded[0]?.expiresInMs ?? 0) > 0, "a later keep-alive counts");
+  t.equal(tested.runnerPids.length, 2);
+});
+
+t.test("retiring waits for running requests, and those behind load it again", async (t) => {
   await using tested = await testEngine({ numParallel: 1 });
   const running = await occupy(tested);
-  const unloaded = tested.engine.unload(tested.model, waiting());
+  const unloaded = tested.engine.retire(tested.model, waiting());
   const next = collect(tested, {});
   await running.stop();
   await unloaded;

@@ -4,7 +4,7 @@ import { testEngine } from "../../test/fixtures/test-engine.ts";
 import { IMAGE_TOKENS, plainPng, visionProjector } from "../../test/fixtures/vision-projector.ts";
 import { WEBP } from "../../test/fixtures/webp.ts";
 import type { GenerateInput, Message } from "../core/inference.ts";
-import { collect, ending, user } from "./engine.contract.ts";
+import { collect, ending, user, waiting } from "./engine.contract.ts";
 
 const RED = plainPng(255, 0, 0);
 const BLUE = plainPng(0, 0, 255);
@@ -19,6 +19,12 @@ t.test("images", async (t) => {
   const story = async (...images: string[]): Promise<string> =>
     (await collect(tested, { input: shown(STORY, ...images), maxTokens: 12 })).text;
   const blind = (await collect(tested, { input: user(STORY), maxTokens: 12 })).text;
+
+  const textOf = async (tokens: readonly number[]): Promise<string> => {
+    const request = { requestId: "t", model: tested.model, runner: {} };
+    const of = { kind: "tokens", tokens } as const;
+    return (await tested.engine.tokens({ ...request, of }, waiting())).text;
+  };
 
   await t.test("an answer depends on its image, and on nothing else", async (t) => {
     const [red, blue] = [await story(RED), await story(BLUE)];
@@ -72,8 +78,21 @@ t.test("images", async (t) => {
     const text = logprobs.map((logprob) => logprob?.token).join("");
     t.equal(text, events.map((event) => (event.type === "text" ? event.text : "")).join(""));
     t.ok(logprobs.every((logprob) => logprob && logprob.logprob <= 0 && logprob.top));
+    const likeliest = logprobs[0]?.top ?? [];
+    t.ok(
+      likeliest.every(({ logprob }) => logprob > -100),
+      "what sampling left out is no candidate",
+    );
     const { context, promptTokens } = ending(events);
     t.equal(context?.length, promptTokens - IMAGE_TOKENS + 8, "of what is no image");
+    const stop = [text.slice(6, 9)];
+    const cut = await collect(tested, {
+      input: shown(STORY, RED),
+      ...{ maxTokens: 8, stop, returnContext: true },
+    });
+    t.equal(cut.text, text.slice(0, text.indexOf(text.slice(6, 9))));
+    t.notMatch(await textOf(ending(cut.events).context ?? []), text.slice(0, 9));
+    t.match(await textOf(ending(cut.events).context ?? []), cut.text);
   });
 
   await t.test("what goes through the template", async (t) => {
@@ -93,6 +112,21 @@ t.test("images", async (t) => {
     );
   });
 
+  await t.test("in a whole prompt they stand where it says so, else before it", async (t) => {
+    const raw = async (prompt: string, ...images: string[]): Promise<string> => {
+      const input = { kind: "prompt", prompt, images } as const;
+      return (await collect(tested, { input, maxTokens: 12 })).text;
+    };
+    const [head, tail] = ["<|user|>", `${STORY}<|end|><|assistant|>`];
+    t.equal(await raw(`${head}[img-0]${tail}`, RED), await story(RED));
+    t.equal(await raw(`${head}[img-1][img-0]${tail}`, RED, BLUE), await story(BLUE, RED));
+    t.equal(await raw(`${head}${tail}`, RED), await raw(`[img-0]${head}${tail}`, RED));
+    const template = "{{ .Prompt }}|{{ .Suffix }}";
+    const input = { kind: "prompt", prompt: "a", suffix: "b", template, images: [RED] } as const;
+    const { events } = await collect(tested, { input, renderOnly: true });
+    t.match(events, [{ type: "rendered", prompt: "[img-0]a|b" }]);
+  });
+
   await t.test("the oldest turns go, with their images, when all do not fit", async (t) => {
     const turn: Message = { role: "user", content: "a", images: [RED] };
     const last: Message = { role: "user", content: "who are you? ".repeat(200) };
@@ -107,6 +141,8 @@ t.test("images", async (t) => {
       code: "INVALID_REQUEST",
       message: /^the prompt is longer than the context length/,
     });
+    const shown = await collect(tested, { input, renderOnly: true, truncate: false });
+    t.ok(ending(shown.events).promptTokens > 31 * IMAGE_TOKENS, "whole, when it is only shown");
   });
 
   await t.test("what is no picture is refused, and harms nothing", async (t) => {

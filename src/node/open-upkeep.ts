@@ -68,7 +68,7 @@ async function unloadAll(
 ): Promise<void> {
   try {
     for (const manifest of models.manifestsWith(digest)) {
-      await engine.unload(manifest, { signal: stopping });
+      await engine.retire(manifest, { signal: stopping });
     }
   } catch (error) {
     log.warn({ problem: messageOf(error) }, "a damaged model stays loaded");

@@ -126,7 +126,13 @@ const input = byTag<"kind", GenerateInput>(
       template: optional(string),
       context: optional(listOf(integer, CONTEXT_MAX)),
     },
-    prompt: { prompt: string, suffix: optional(string) },
+    prompt: {
+      prompt: string,
+      suffix: optional(string),
+      template: optional(string),
+      context: optional(listOf(integer, CONTEXT_MAX)),
+      images: optional(listOf(string, LIST_MAX)),
+    },
   },
   "refused",
 );

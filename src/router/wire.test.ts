@@ -196,7 +196,16 @@ t.test("requests come out as they went in", (t) => {
     ...{ requestId: "r-2", model: digestOf("m"), runner: {}, sampling: {} },
     input: { kind: "prompt", prompt: "p", suffix: "s" },
   };
-  for (const request of [REQUEST, plain, { ...plain, keepAliveMs: Number.POSITIVE_INFINITY }]) {
+  const infill: GenerateRequest = {
+    ...plain,
+    input: { ...plain.input, template: "{{ .Suffix }}", context: [1], images: ["aGk="] },
+  } as GenerateRequest;
+  for (const request of [
+    REQUEST,
+    plain,
+    infill,
+    { ...plain, keepAliveMs: Number.POSITIVE_INFINITY },
+  ]) {
     const { requestId, model, ...body } = request;
     const got = decodeRequest(encodeRequest({ call: "generate", ...request }));
     t.strictSame(got, { call: "generate", requestId, model, request: body });

@@ -1,5 +1,5 @@
 import { parseKeepAlive } from "../../core/duration.ts";
-import type { JsonFormat } from "../../core/inference.ts";
+import { type JsonFormat, LOGPROBS_TOP_MAX } from "../../core/inference.ts";
 import { HttpError } from "../http/http-error.ts";
 import { isRecord, mismatch, type Shape } from "../json/decode.ts";
 import { JsonError } from "../json/scan.ts";
@@ -78,8 +78,6 @@ export const OBJECT: Shape = {
     throw mismatch(value, path, "map[string]interface {}");
   },
 };
-
-const LOGPROBS_TOP_MAX = 20;
 
 /** Checked before anything else of a request. */
 export function parseLogprobs(

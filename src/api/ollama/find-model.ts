@@ -7,6 +7,7 @@ import {
   sameName,
 } from "../../core/model-name.ts";
 import type { ReplicaIndex } from "../../core/ports.ts";
+import { writesThinkTags } from "../../core/think-tags.ts";
 import { HttpError } from "../http/http-error.ts";
 import { refuseCloudModel } from "./cloud.ts";
 
@@ -93,9 +94,8 @@ export function resolveThink<T>(
 }
 
 /** These models have learnt it since they first came out. */
-function hintFor({ details, name }: ModelRecord): string {
-  const hasNewer = details.family === "qwen3" || parseModelName(name)?.model === "deepseek-r1";
-  return hasNewer
+function hintFor(record: ModelRecord): string {
+  return writesThinkTags(record)
     ? ". Pull the model again to get the latest version with full thinking support"
     : "";
 }

@@ -120,11 +120,6 @@ t.test("refusals, in Ollama's words and order", async (t) => {
       400,
       "this model is missing data required for image input",
     ],
-    [
-      { model: "llava", prompt: "p", images: ["aGk="], raw: true },
-      501,
-      "images do not go with raw or suffix here: send them without, or in a message to /api/chat",
-    ],
     [{ keep_alive: true }, 400, "Unsupported type: 'bool'"],
     [{ keep_alive: {} }, 400, "Unsupported type: 'map[string]interface {}'"],
     [{ keep_alive: [] }, 400, "Unsupported type: '[]interface {}'"],
@@ -290,6 +285,12 @@ t.test("what a request becomes", async (t) => {
     ["qwen:8b", {}, { kind: "messages", messages, think: true }],
     ["qwen:8b", { think: "high" }, { kind: "messages", messages, think: "high" }],
     ["coder", { suffix: "s" }, { kind: "prompt", prompt: "p", suffix: "s" }],
+    [
+      "coder",
+      { suffix: "s", template: "{{ .Suffix }}", context: [1, 2], system: "unused" },
+      { kind: "prompt", prompt: "p", suffix: "s", template: "{{ .Suffix }}", context: [1, 2] },
+    ],
+    ["llava", { images: ["aGk="], raw: true }, { kind: "prompt", prompt: "p", images: ["aGk="] }],
     [
       "llava",
       { images: ["aGk="] },

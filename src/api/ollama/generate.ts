@@ -68,10 +68,6 @@ interface Body {
   readonly _debug_render_only?: boolean;
 }
 
-/** A template says where in a prompt they belong. */
-const UNPLACED_IMAGES =
-  "images do not go with raw or suffix here: send them without, or in a message to /api/chat";
-
 /** POST /api/generate. The checks come in Ollama's order, since clients see the first that fails. */
 export async function generate(c: Context<ApiEnv>, context: RouteContext): Promise<Response> {
   const body: Body = await readAsk(c, context, GENERATE_SHAPE);
@@ -109,7 +105,6 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
 
   const { images = [] } = body;
   requireImages(record, images);
-  if (images.length > 0 && (body.raw || body.suffix)) throw new HttpError(501, UNPLACED_IMAGES);
   const request: GenerateRequest = {
     requestId,
     model: record.manifest,
@@ -143,18 +138,19 @@ function checkTemplate(template: string): void {
 
 /** Without raw or suffix a prompt is a conversation of one turn, rendered by the model's own template. */
 function inputOf(body: Body, prompt: string, think: Think | undefined): GenerateInput {
-  if (body.raw) return { kind: "prompt", prompt };
-  if (body.suffix) return { kind: "prompt", prompt, suffix: body.suffix };
-  const user: Message = {
-    role: "user",
-    content: prompt,
-    ...(body.images?.length ? { images: body.images } : {}),
-  };
+  const images = body.images?.length ? { images: body.images } : {};
+  const template = body.template ? { template: body.template } : {};
+  const context = body.context?.length ? { context: body.context } : {};
+  if (body.raw) return { kind: "prompt", prompt, ...images };
+  if (body.suffix) {
+    return { kind: "prompt", prompt, suffix: body.suffix, ...template, ...context, ...images };
+  }
+  const user: Message = { role: "user", content: prompt, ...images };
   return {
     kind: "messages",
     messages: body.system ? [{ role: "system", content: body.system }, user] : [user],
     ...(think === undefined ? {} : { think }),
-    ...(body.template ? { template: body.template } : {}),
-    ...(body.context?.length ? { context: body.context } : {}),
+    ...template,
+    ...context,
   };
 }

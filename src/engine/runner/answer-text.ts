@@ -9,10 +9,15 @@ export class AnswerText {
   readonly #gate: FormatGate;
   #tokens = 0;
   #logprobs: Logprob[] = [];
+  #sentChars = 0;
 
   constructor(stop: readonly string[], gate: FormatGate) {
     this.#stop = new StopWords(stop);
     this.#gate = gate;
+  }
+
+  get sentChars(): number {
+    return this.#sentChars;
   }
 
   /** Takes a token's whole code points, if it completes any. True when it completed a stop word. */
@@ -36,6 +41,7 @@ export class AnswerText {
 
   async #emit(text: string, outbox: Outbox, signal: AbortSignal): Promise<void> {
     if (text === "") return;
+    this.#sentChars += text.length;
     const logprobs = this.#logprobs;
     const tokens = this.#tokens;
     this.#logprobs = [];

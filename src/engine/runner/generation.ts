@@ -1,5 +1,6 @@
 import type { LlamaContextSequence, SequenceEvaluateOptions, Token } from "node-llama-cpp";
 import { AnswerText } from "./answer-text.ts";
+import { AnswerTokens } from "./answer-tokens.ts";
 import { shiftRange } from "./context-window.ts";
 import { FormatGate } from "./format-gate.ts";
 import { type GrammarState, grammarFor, replay } from "./grammar.ts";
@@ -79,15 +80,15 @@ async function answerPrompt(
   const answer = await sampleAnswer(generation, { sequence, prompt, rest, grammar });
   if (signal.aborted) return;
   const endMs = performance.now();
-  const { reason, tokens, firstMs = endMs } = answer;
+  const { reason, tokens, sent, firstMs = endMs } = answer;
   outbox.other({
     ...endEvent(prompt, {
       reason,
-      tokens: tokens.length + (job.resume?.tokens ?? 0),
+      tokens: tokens + (job.resume?.tokens ?? 0),
       promptMs: firstMs - startMs,
       outputMs: endMs - firstMs,
     }),
-    ...(job.returnContext && { context: [...prompt.tokens, ...tokens] }),
+    ...(job.returnContext && { context: [...prompt.tokens, ...sent()] }),
   });
 }
 
@@ -120,12 +121,15 @@ async function evaluateAllButLast(
 
 interface Answer {
   readonly reason: "stop" | "length";
-  readonly tokens: readonly Token[];
+  readonly tokens: number;
+  /** The tokens of the text that was sent. */
+  readonly sent: () => readonly Token[];
   readonly firstMs: number | undefined;
 }
 
 interface Output {
   readonly token: Token;
+  /** Their logarithms: `tellModelLogprobs`. */
   readonly probabilities?: ReadonlyMap<Token, number>;
 }
 
@@ -139,13 +143,17 @@ async function sampleAnswer(
   },
 ): Promise<Answer> {
   const { sequence, prompt, grammar } = start;
-  const tokens: Token[] = [];
+  const tokens = new AnswerTokens<Token>();
+  const text = new AnswerText(job.stop, grammar.gate);
+  const sent = (): readonly Token[] =>
+    tokens.upTo(text.sentChars, (rest) => runner.model.tokenize(rest));
   let firstMs: number | undefined;
-  const answer = (reason: "stop" | "length"): Answer => ({ reason, tokens, firstMs });
+  const answer = (reason: "stop" | "length"): Answer => {
+    return { reason, tokens: tokens.count, sent, firstMs };
+  };
   const tokensMax = job.maxTokens - (job.resume?.tokens ?? 0);
   if (tokensMax <= 0 || signal.aborted) return answer("length");
   const pieces = tokenText(runner, prompt.tokens);
-  const text = new AnswerText(job.stop, grammar.gate);
   const penaltyWindow = (count: number): Token[] => lastTokens(prompt.tokens, tokens, count);
   const options = samplingOptions(runner, job, grammar, penaltyWindow);
   const outputs: AsyncIterable<Output> = job.logprobs
@@ -155,14 +163,15 @@ async function sampleAnswer(
   for await (const { token, probabilities } of outputs) {
     firstMs ??= performance.now();
     if (signal.aborted) break;
-    tokens.push(token);
+    const piece = pieces.push(token);
+    tokens.push(token, piece);
     const logprob =
       probabilities && job.logprobs
         ? logprobOf(token, probabilities, job.logprobs.top, runner.model)
         : undefined;
-    const stopped = await text.push(pieces.push(token), logprob, outbox, signal);
+    const stopped = await text.push(piece, logprob, outbox, signal);
     if (stopped) return answer("stop");
-    if (tokens.length >= tokensMax || !(await makeRoom(runner, job, room))) {
+    if (tokens.count >= tokensMax || !(await makeRoom(runner, job, room))) {
       await text.flush(outbox, signal);
       return answer("length");
     }
@@ -194,10 +203,9 @@ async function makeRoom(
   return true;
 }
 
-function lastTokens(before: readonly Token[], tokens: readonly Token[], count: number): Token[] {
-  if (tokens.length >= count) return tokens.slice(tokens.length - count);
-  const missing = count - tokens.length;
-  return [...before.slice(Math.max(0, before.length - missing)), ...tokens];
+function lastTokens(before: readonly Token[], answer: AnswerTokens<Token>, count: number): Token[] {
+  const missing = Math.max(0, count - answer.count);
+  return [...before.slice(Math.max(0, before.length - missing)), ...answer.last(count)];
 }
 
 /** node-llama-cpp has no typical sampling: `typicalP` has no effect. */

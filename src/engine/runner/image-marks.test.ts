@@ -57,3 +57,23 @@ t.test("what a template leaves out is not shown to the model", (t) => {
   t.same(marks.taken(`${second?.content}${first?.content}`).images, ["B", "A"]);
   t.end();
 });
+
+t.test("where the pictures of a whole prompt are", async (t) => {
+  const rows: readonly (readonly [
+    prompt: string,
+    images: readonly string[],
+    text: string,
+    order: readonly string[],
+  ])[] = [
+    ["what?", [], "what?", []],
+    ["what?", ["A", "B"], "<__media__><__media__>what?", ["A", "B"]],
+    ["a [img-1] b [img-0]", ["A", "B"], "a <__media__> b <__media__>", ["B", "A"]],
+    ["a [img-1] b", ["A", "B"], "<__media__>a <__media__> b", ["A", "B"]],
+    ["[img-0][img-0][img-7]", ["A"], "<__media__><__media__>[img-7]", ["A", "A"]],
+    ["<__media__>", ["A"], "<__media__><__ media__>", ["A"]],
+  ];
+  for (const [prompt, images, text, order] of rows) {
+    const marks = new ImageMarks();
+    t.same(marks.taken(marks.place(prompt, images)), { text, images: order }, prompt);
+  }
+});

@@ -32,6 +32,19 @@ export class ImageMarks {
     return images.length === 0 ? message : { ...message, content: before + content };
   }
 
+  /** A whole prompt's places: where it says [img-N], of this list's images; the others before it. */
+  place(prompt: string, images: readonly string[]): string {
+    const placed = new Set<string>();
+    const text = prompt.replace(/\[img-(\d+)\]/g, (mark, index) => {
+      const image = images[Number(index)];
+      if (image === undefined) return mark;
+      placed.add(image);
+      return this.#markOf(image);
+    });
+    const others = images.filter((image) => !placed.has(image));
+    return others.map((image) => this.#markOf(image)).join("") + text;
+  }
+
   #markOf(image: string): string {
     const known = this.#images.indexOf(image);
     const index = known >= 0 ? known : this.#images.push(image) - 1;

@@ -1,25 +1,25 @@
 import type { LlamaModel, Token } from "node-llama-cpp";
 import type { Logprob, TokenLogprob } from "../../core/inference.ts";
+import { tokenBytes } from "./token-bytes.ts";
 
-/** The sampled token and the `top` most likely ones, of probabilities that are sorted from the highest. */
+/** JSON has no infinity: the smallest logarithm of a probability that there is. */
+const LOGPROB_MIN = Math.log(Number.MIN_VALUE);
+
+/** The sampled token and the `top` most likely ones, of log probabilities that are sorted from the highest. */
 export function logprobOf(
   token: Token,
-  probabilities: ReadonlyMap<Token, number>,
+  logprobs: ReadonlyMap<Token, number>,
   top: number,
-  model: Pick<LlamaModel, "detokenize">,
+  model: Pick<LlamaModel, "detokenize" | "fileInfo">,
 ): Logprob {
-  const entry = (of: Token, probability: number): TokenLogprob => {
+  const { tokens, model: tokenizer } = model.fileInfo.metadata.tokenizer.ggml;
+  const entry = (of: Token, logprob = LOGPROB_MIN): TokenLogprob => {
     const text = model.detokenize([of], true);
-    // JSON has no infinity.
-    const logprob = Math.log(Math.max(probability, Number.MIN_VALUE));
-    return { token: text, logprob, bytes: [...Buffer.from(text)] };
+    const bytes = tokenBytes(text, { piece: tokens[of] ?? "", tokenizer });
+    return { token: text, logprob: Math.max(logprob, LOGPROB_MIN), bytes };
   };
-  const sampled = entry(token, probabilities.get(token) ?? 0);
+  const sampled = entry(token, logprobs.get(token));
   if (top === 0) return sampled;
-  const likeliest: TokenLogprob[] = [];
-  for (const [of, probability] of probabilities) {
-    if (likeliest.length === top) break;
-    likeliest.push(entry(of, probability));
-  }
-  return { ...sampled, top: likeliest };
+  const likeliest = [...logprobs].slice(0, top);
+  return { ...sampled, top: likeliest.map(([of, logprob]) => entry(of, logprob)) };
 }

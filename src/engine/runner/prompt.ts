@@ -3,9 +3,8 @@ import { systemClock } from "../../core/clock.ts";
 import { InferenceError } from "../../core/errors.ts";
 import type { GenerateInput, Message } from "../../core/inference.ts";
 import { answerFormatOf, type OutputFormat, outputFormatOf } from "../../core/output-format.ts";
-import { renderConversation, withLayers } from "../chat-template.ts";
+import { begunAnswer, renderConversation, renderInfill, withLayers } from "../chat-template.ts";
 import { fitConversation } from "../fit-conversation.ts";
-import { renderGoInfill } from "../go-chat-template.ts";
 import { cutTokens } from "./context-window.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
@@ -32,9 +31,10 @@ export interface Prompt {
   readonly keep: number;
 }
 
-/** The prompt of a job as text and as tokens that leave room for an answer. */
+/** The prompt of a job as text and as tokens that leave room for an answer; one that is only shown is told and counted whole. */
 export function promptFor(runner: RunnerModel, job: GenerateJob): Prompt {
-  const tokensMax = runner.contextLength - 1;
+  const tokensMax = job.renderOnly ? Infinity : runner.contextLength - 1;
+  refuseImages(job.input);
   const { text, tokens } =
     job.input.kind === "prompt"
       ? rawPrompt(runner, job.input)
@@ -54,10 +54,16 @@ export function promptFor(runner: RunnerModel, job: GenerateJob): Prompt {
     tokens: cutTokens(all, tokensMax, keep),
     promptTokens: Math.min(tokens.length, tokensMax),
     resumedTokens,
-    output:
-      job.input.kind === "messages" ? answerFormatOf(outputOf(runner, job.input), text) : undefined,
+    output: job.input.kind === "messages" ? outputAfter(runner, job.input, text) : undefined,
     keep,
   };
+}
+
+function refuseImages(input: GenerateInput): void {
+  const holders = input.kind === "messages" ? input.messages : [input];
+  if (holders.some(({ images }) => images?.length)) {
+    throw new InferenceError("UNSUPPORTED", NO_PROJECTOR);
+  }
 }
 
 interface Tokenized {
@@ -65,26 +71,42 @@ interface Tokenized {
   readonly tokens: readonly Token[];
 }
 
-export function rawPrompt(
-  runner: RunnerModel,
-  input: GenerateInput & { readonly kind: "prompt" },
+type RawInput = GenerateInput & { readonly kind: "prompt" };
+
+export function rawPrompt(runner: RunnerModel, input: RawInput): Tokenized {
+  const before = input.context ? textOf(runner, input.context) : "";
+  const whole = (text: string): Tokenized => ({ text, tokens: runner.tokenize(text) });
+  if (input.suffix === undefined || input.suffix === "") return whole(before + input.prompt);
+  const { prompt, suffix, template } = input;
+  const rendered = renderInfill(
+    runner.template,
+    { prompt, suffix, template },
+    systemClock.wallMs(),
+  );
+  return rendered === undefined ? infillPrompt(runner, input, before) : whole(before + rendered);
+}
+
+/** By the tokens that the vocabulary has for it. */
+function infillPrompt(
+  { model }: RunnerModel,
+  { prompt, suffix: after = "" }: RawInput,
+  before: string,
 ): Tokenized {
-  if (input.suffix === undefined || input.suffix === "") {
-    return { text: input.prompt, tokens: runner.tokenize(input.prompt) };
-  }
-  const { prompt } = input;
-  const { go } = runner.template;
-  const rendered = go && renderGoInfill(go, { prompt, suffix: input.suffix }, systemClock.wallMs());
-  if (rendered !== undefined) return { text: rendered, tokens: runner.tokenize(rendered) };
-  const { prefix, suffix, middle, prefixString, suffixString, middleString } =
-    runner.model.tokens.infill;
+  const { prefix, suffix, middle, prefixString, suffixString, middleString } = model.tokens.infill;
   if (prefix === null || suffix === null || middle === null) {
     throw new InferenceError("INVALID_REQUEST", "the model does not support insert");
   }
-  const tokenize = (text: string): Token[] => runner.model.tokenize(text, false);
+  const tokenize = (text: string): Token[] => model.tokenize(text, false);
   return {
-    text: `${prefixString}${input.prompt}${suffixString}${input.suffix}${middleString}`,
-    tokens: [prefix, ...tokenize(input.prompt), suffix, ...tokenize(input.suffix), middle],
+    text: `${before}${prefixString}${prompt}${suffixString}${after}${middleString}`,
+    tokens: [
+      ...model.tokenize(before, true),
+      prefix,
+      ...tokenize(prompt),
+      suffix,
+      ...tokenize(after),
+      middle,
+    ],
   };
 }
 
@@ -93,9 +115,6 @@ function conversationPrompt(
   input: Conversation,
   options: { readonly tokensMax: number; readonly thinksFirst: boolean },
 ): Tokenized {
-  if (input.messages.some((message) => message.images?.length)) {
-    throw new InferenceError("UNSUPPORTED", NO_PROJECTOR);
-  }
   const text = conversationText(runner, input, {
     thinksFirst: options.thinksFirst,
     shownAs: (message) => message,
@@ -116,21 +135,31 @@ export function conversationText(
   },
 ): string {
   const before = input.context ? textOf(runner, input.context) : "";
+  const messages = withLayers(input, runner.spec);
+  const thinksFirst = options.thinksFirst && !begunAnswer(messages);
   const render = (messages: readonly Message[]): string => {
     const shown = messages.map(options.shownAs);
     const rendered =
       before + renderConversation(runner.template, shown, input, systemClock.wallMs());
-    return options.thinksFirst ? beginThinking(outputOf(runner, input), rendered) : rendered;
+    return thinksFirst ? beginThinking(outputOf(runner, input), rendered) : rendered;
   };
-  const messages = withLayers(input, runner.spec);
   return render(fitConversation(messages, (some) => options.fits(render(some))));
 }
 
-/** A template of the request's own tells how the answer is marked, too. */
-export function outputOf(
+/** How the answer to this prompt marks its parts. */
+export function outputAfter(
   runner: RunnerModel,
-  { template }: { readonly template?: string },
+  input: Conversation,
+  prompt: string,
 ): OutputFormat {
+  const format = outputOf(runner, input);
+  // gpt-oss names the channel at a message's begin: one that has begun is text.
+  const isText = format.calls === "harmony" && begunAnswer(input.messages) !== undefined;
+  return isText ? {} : answerFormatOf(format, prompt);
+}
+
+/** A template of the request's own tells how the answer is marked, too. */
+function outputOf(runner: RunnerModel, { template }: { readonly template?: string }): OutputFormat {
   return template === undefined ? runner.output : outputFormatOf(template);
 }
 

@@ -21,6 +21,8 @@ export interface RunnerSpec {
   readonly template: string | undefined;
   readonly system: string | undefined;
   readonly messages: readonly Message[];
+  /** What was thought for earlier answers is cut off them. */
+  readonly dropsThinkTags: boolean;
   readonly sequences: number;
   /** Unset: the node's default, bounded by what the model was trained on. */
   readonly numCtx: number | undefined;

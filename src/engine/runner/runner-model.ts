@@ -12,6 +12,7 @@ import {
 import { type OutputFormat, outputFormatOf } from "../../core/output-format.ts";
 import { prefersChatTemplate } from "../../core/template-choice.ts";
 import type { TemplateModel } from "../chat-template.ts";
+import { tellModelLogprobs } from "./model-logprobs.ts";
 import type { RunnerNeeds, RunnerSpec } from "./protocol.ts";
 import { threadsFor } from "./threads.ts";
 
@@ -145,7 +146,12 @@ export class RunnerModel {
 
   /** One context for all sequences: what they evaluate at the same time goes into one batch. */
   context(): Promise<LlamaContext> {
-    this.#context ??= this.model.createContext({
+    this.#context ??= this.#openContext();
+    return this.#context;
+  }
+
+  async #openContext(): Promise<LlamaContext> {
+    const context = await this.model.createContext({
       sequences: this.spec.sequences,
       contextSize: this.contextLength,
       batchSize: this.batchTokens,
@@ -155,7 +161,8 @@ export class RunnerModel {
         lora: { adapters: this.spec.adapterPaths.map((filePath) => ({ filePath })) },
       }),
     });
-    return this.#context;
+    tellModelLogprobs(this.llama, this.model, context);
+    return context;
   }
 
   /** Special tokens in the text are taken as such, since templates write them. */

@@ -53,7 +53,7 @@ export async function runVisionGeneration(generation: Generation): Promise<void>
 interface Answer {
   readonly reason: "stop" | "length";
   readonly tokens: number;
-  /** With what was resumed. */
+  /** What was sent, with what was resumed. */
   readonly text: string;
   readonly firstMs: number | undefined;
 }
@@ -67,7 +67,8 @@ async function sampleAnswer(
   prompt: VisionPrompt,
 ): Promise<Answer> {
   const gate = new FormatGate(prompt.output);
-  let text = job.resume?.text ?? "";
+  const resumed = job.resume?.text ?? "";
+  let text = resumed;
   gate.push(text);
   if (job.format && gate.open && text !== "") {
     throw new InferenceError("UNSUPPORTED", "an answer in a format cannot be resumed with images");
@@ -76,7 +77,10 @@ async function sampleAnswer(
   const tokensMax = job.maxTokens - (job.resume?.tokens ?? 0);
   let tokens = 0;
   let firstMs: number | undefined;
-  const answer = (reason: "stop" | "length"): Answer => ({ reason, tokens, text, firstMs });
+  const answer = (reason: "stop" | "length"): Answer => ({
+    ...{ reason, tokens, firstMs },
+    text: text.slice(0, resumed.length + sent.sentChars),
+  });
   while (tokens < tokensMax && !signal.aborted) {
     const isHeld = job.format !== undefined && gate.open;
     const grammar = isHeld && job.format ? grammarText(vision.text.llama, job.format) : undefined;
@@ -93,7 +97,7 @@ async function sampleAnswer(
       }
       tokens++;
       text += step.text;
-      const logprob = job.logprobs && logprobOfStep(step, job.logprobs.top, vision.text);
+      const logprob = job.logprobs && logprobOfStep(step, job, vision.text);
       if (await sent.push(step.text, logprob, outbox, signal)) return answer("stop");
       if (job.format && !isHeld && gate.open) break;
     }
@@ -143,13 +147,33 @@ function samplingOf({ sampling }: GenerateJob, contextLength: number): VisionAsk
 /** The library tells the sampled token's text, and the candidates' numbers: it is the one with that text. */
 function logprobOfStep(
   { text, probabilities }: VisionStep & { readonly kind: "token" },
-  top: number,
+  { sampling, logprobs }: GenerateJob,
   { model }: RunnerModel,
 ): Logprob | undefined {
-  const byToken = new Map(probabilities.map(({ tok, prob }) => [tok as Token, prob]));
+  const byToken = logprobsOfCandidates(probabilities, sampling.temperature);
+  const tokens = [...byToken.keys()];
   const isSampled = (token: Token): boolean => model.detokenize([token], true) === text;
-  const sampled = [...byToken.keys()].find(isSampled) ?? model.tokenize(text)[0];
-  return sampled === undefined ? undefined : logprobOf(sampled, byToken, top, model);
+  const only = tokens.length === 1 ? tokens[0] : undefined;
+  const sampled = tokens.find(isSampled) ?? only ?? model.tokenize(text)[0];
+  return sampled === undefined ? undefined : logprobOf(sampled, byToken, logprobs?.top ?? 0, model);
+}
+
+/**
+ * The library tells only of the candidates that its samplers have left over, and how likely they made them. The temperature can
+ * be undone, so they are the model's own where the samplers leave all over (top_k 0, top_p 1), and else those of a model that has
+ * no other tokens. Greedy sampling leaves one.
+ */
+export function logprobsOfCandidates(
+  candidates: (VisionStep & { readonly kind: "token" })["probabilities"],
+  temperature: number,
+): ReadonlyMap<Token, number> {
+  const left = candidates.filter(({ prob }) => prob > 0);
+  const heat = temperature > 0 ? temperature : 1;
+  const logits = left.map(({ prob }) => heat * Math.log(prob));
+  const highest = logits[0] ?? 0;
+  const weight = logits.reduce((sum, logit) => sum + Math.exp(logit - highest), 0);
+  const logprob = (prob: number) => heat * Math.log(prob) - highest - Math.log(weight);
+  return new Map(left.map(({ tok, prob }) => [tok as Token, logprob(prob)]));
 }
 
 /** The next turn's, which has no pictures. */

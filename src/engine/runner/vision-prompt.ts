@@ -1,8 +1,9 @@
 import { InferenceError } from "../../core/errors.ts";
-import { answerFormatOf, type OutputFormat } from "../../core/output-format.ts";
+import type { GenerateInput } from "../../core/inference.ts";
+import type { OutputFormat } from "../../core/output-format.ts";
 import { withLayers } from "../chat-template.ts";
 import { ImageMarks, type MarkedPrompt, MEDIA_MARK } from "./image-marks.ts";
-import { conversationText, outputOf, PROMPT_TOO_LONG, rawPrompt } from "./prompt.ts";
+import { conversationText, outputAfter, PROMPT_TOO_LONG, rawPrompt } from "./prompt.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
 import type { VisionModel } from "./vision-model.ts";
@@ -22,47 +23,74 @@ export async function visionPromptFor(
   const { text: runner } = vision;
   const prompt =
     job.input.kind === "prompt"
-      ? unseen(runner, rawPrompt(runner, job.input).text)
-      : await conversationPrompt(vision, job);
+      ? await wholePrompt(vision, job.input)
+      : await conversationPrompt(vision, job, job.input);
   const resumed = runner.model.tokenize(job.resume?.text ?? "").length;
   // The library cannot forget a part of what it has read, so a prompt is never cut.
-  if (prompt.promptTokens + resumed > runner.contextLength - 1) {
+  if (!job.renderOnly && prompt.promptTokens + resumed > runner.contextLength - 1) {
     throw new InferenceError("INVALID_REQUEST", PROMPT_TOO_LONG);
   }
   return prompt;
 }
 
-async function conversationPrompt(vision: VisionModel, job: GenerateJob): Promise<VisionPrompt> {
-  const { text: runner } = vision;
-  const { input } = job;
-  if (input.kind !== "messages") throw new Error("a conversation has messages");
-  const images = withLayers(input, runner.spec).flatMap((message) => message.images ?? []);
+async function wholePrompt(
+  vision: VisionModel,
+  input: GenerateInput & { readonly kind: "prompt" },
+): Promise<VisionPrompt> {
+  const { images = [] } = input;
   const imageTokens = await vision.imageTokens(images);
   const marks = new ImageMarks();
-  const tokensOf = ({ text, images }: MarkedPrompt): number =>
-    images.reduce(
-      (sum, image) => sum + (imageTokens.get(image) ?? 0),
-      textTokens(runner, withoutBegin(runner, text)),
-    );
-  const tokensMax = job.truncate ? runner.contextLength - 1 : Infinity;
+  const whole = rawPrompt(vision.text, input).text;
+  const text = images.length === 0 ? whole : marks.place(withoutBegin(vision.text, whole), images);
+  return visionPrompt({ runner: vision.text, marks, imageTokens }, text, undefined);
+}
+
+async function conversationPrompt(
+  vision: VisionModel,
+  job: GenerateJob,
+  input: GenerateInput & { readonly kind: "messages" },
+): Promise<VisionPrompt> {
+  const { text: runner } = vision;
+  const images = withLayers(input, runner.spec).flatMap((message) => message.images ?? []);
+  const marks = new ImageMarks();
+  const places = { runner, marks, imageTokens: await vision.imageTokens(images) };
+  const tokensMax = job.truncate && !job.renderOnly ? runner.contextLength - 1 : Infinity;
   const text = conversationText(runner, input, {
     thinksFirst: job.format !== undefined && Boolean(input.think),
     shownAs: (message) => marks.mark(message),
-    fits: (rendered) => tokensOf(marks.taken(rendered)) <= tokensMax,
+    fits: (rendered) => tokensOf(places, marks.taken(rendered)) <= tokensMax,
   });
+  return visionPrompt(places, text, outputAfter(runner, input, text));
+}
+
+/** What it takes to put the pictures of a prompt into it. */
+interface Places {
+  readonly runner: RunnerModel;
+  readonly marks: ImageMarks;
+  readonly imageTokens: ReadonlyMap<string, number>;
+}
+
+function visionPrompt(
+  places: Places,
+  text: string,
+  output: OutputFormat | undefined,
+): VisionPrompt {
+  const { runner, marks } = places;
   const marked = marks.taken(text);
   return {
     text: withoutBegin(runner, marked.text),
     images: marked.images,
     shown: marks.shown(text),
-    promptTokens: tokensOf(marked),
-    output: answerFormatOf(outputOf(runner, input), text),
+    promptTokens: tokensOf(places, marked),
+    output,
   };
 }
 
-function unseen(runner: RunnerModel, shown: string): VisionPrompt {
-  const text = withoutBegin(runner, shown);
-  return { text, images: [], shown, promptTokens: textTokens(runner, text), output: undefined };
+function tokensOf({ runner, imageTokens }: Places, { text, images }: MarkedPrompt): number {
+  return images.reduce(
+    (sum, image) => sum + (imageTokens.get(image) ?? 0),
+    textTokens(runner, withoutBegin(runner, text)),
+  );
 }
 
 /** Each piece between pictures is cut into tokens by itself; the first begins with what begins a text. */
