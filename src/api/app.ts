@@ -24,6 +24,7 @@ import { jsonReply } from "./http/reply.ts";
 import type { ApiEnv } from "./http/request-signal.ts";
 import { ociErrorResponse } from "./oci/errors.ts";
 import { base, registry } from "./oci/registry.ts";
+import { AskedNames } from "./ollama/asked-names.ts";
 import { blob } from "./ollama/blobs.ts";
 import { chat } from "./ollama/chat.ts";
 import { recommendations, signout, webFetch, webSearch, whoami } from "./ollama/cloud.ts";
@@ -114,7 +115,11 @@ const WHILE_DRAINING = /^\/(health\/|api\/cluster\/|$)/;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 const RETRY_AFTER_DRAIN_S = 5;
 
-export function createApp(context: RouteContext, isDraining: () => boolean): Hono<ApiEnv> {
+export function createApp(
+  given: Omit<RouteContext, "asked">,
+  isDraining: () => boolean,
+): Hono<ApiEnv> {
+  const context: RouteContext = { ...given, asked: new AskedNames() };
   const app = new Hono<ApiEnv>({ strict: true });
   const gate = gateOf(context.options.host, context.options.origins);
 

@@ -19,6 +19,7 @@ import type {
 } from "../core/ports.ts";
 import type { Random } from "../core/random.ts";
 import type { Transfers } from "../core/transfers.ts";
+import type { AskedNames } from "./ollama/asked-names.ts";
 
 export interface ApiOptions {
   /** Port 0: any free one. */
@@ -79,4 +80,5 @@ export interface ApiDeps {
 /** What a route needs. */
 export interface RouteContext extends ApiDeps {
   readonly options: ApiOptions;
+  readonly asked: AskedNames;
 }

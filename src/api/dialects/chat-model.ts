@@ -1,6 +1,5 @@
 import type { GenerateInput, GenerateRequest, Message } from "../../core/inference.ts";
 import type { ModelRecord } from "../../core/model.ts";
-import type { ReplicaIndex } from "../../core/ports.ts";
 import { HttpError } from "../http/http-error.ts";
 import { can, fullNameOf, requireModel, resolveThink } from "../ollama/find-model.ts";
 import { requireImages } from "../ollama/images.ts";
@@ -23,11 +22,11 @@ const IN_MESSAGES = { param: "messages" };
 
 /** The checks come in Ollama's order, since clients see the first that fails. */
 export function requireChatModel(
-  { replicas }: { readonly replicas: Pick<ReplicaIndex, "models"> },
+  context: Parameters<typeof requireModel>[0],
   { model, tools }: Conversation,
 ): ModelRecord {
   if (model === "") throw new HttpError(400, "model is required", { param: "model" });
-  const record = requireModel(replicas, model);
+  const record = requireModel(context, model);
   if (!can(record, "completion")) throw new HttpError(400, `"${model}" does not support chat`);
   if (tools.length > 0 && !can(record, "tools")) {
     const message = `${fullNameOf(model)} does not support tools`;

@@ -112,7 +112,7 @@ export async function chat(c: Context<ApiEnv>, context: RouteContext): Promise<R
   const logprobs = parseLogprobs(body.logprobs, body.top_logprobs);
   const { model = "", messages = [], tools = [], keep_alive: keepAliveMs } = body;
   if (model === "") throw new HttpError(400, "model is required");
-  const record = requireModel(context.replicas, model);
+  const record = requireModel(context, model);
   const requestId = c.get("requestId");
   const wait = askingOf(c, record);
   const message = { role: "assistant", content: "" };

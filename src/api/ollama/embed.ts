@@ -40,7 +40,7 @@ export async function embed(c: Context<ApiEnv>, context: RouteContext): Promise<
   const inputs = parseInput(body.input);
   const { model = "", dimensions = 0 } = body;
   if (model === "") throw new HttpError(404, "model '' not found");
-  const record = requireEmbeddingModel(context.replicas, model);
+  const record = requireEmbeddingModel(context, model);
   const wait = askingOf(c, record);
   const request = requestOf(c, record.manifest, inputs, body);
   if (inputs.length === 0) {
@@ -76,7 +76,7 @@ export async function embeddings(c: Context<ApiEnv>, context: RouteContext): Pro
   );
   const { model = "", prompt = "" } = body;
   if (model === "") throw new HttpError(400, "model is required");
-  const record = requireEmbeddingModel(context.replicas, model);
+  const record = requireEmbeddingModel(context, model);
   const wait = askingOf(c, record);
   const request = requestOf(c, record.manifest, prompt === "" ? [] : [prompt], body);
   if (prompt === "") {

@@ -9,7 +9,13 @@ import {
 import type { ReplicaIndex } from "../../core/ports.ts";
 import { writesThinkTags } from "../../core/think-tags.ts";
 import { HttpError } from "../http/http-error.ts";
+import type { AskedNames } from "./asked-names.ts";
 import { refuseCloudModel } from "./cloud.ts";
+
+interface Known {
+  readonly replicas: Pick<ReplicaIndex, "models">;
+  readonly asked: AskedNames;
+}
 
 /** What the cluster can serve under this name, in whatever casing; undefined when nothing. */
 export function findModel(
@@ -40,26 +46,29 @@ export function refuseTwoSources(text: string): void {
 }
 
 /** For generate and chat: an invalid name is a 400, one that nobody has a 404. */
-export function requireModel(replicas: Pick<ReplicaIndex, "models">, text: string): ModelRecord {
+export function requireModel({ replicas, asked }: Known, text: string): ModelRecord {
   refuseTwoSources(text);
   const name = parseWantedName(text);
   if (!name) throw new HttpError(400, "invalid model name");
   const record = findModel(replicas, name);
-  if (record) return record;
+  if (record) {
+    asked.remember(record);
+    return record;
+  }
   refuseCloudModel(text, "remote model is unavailable");
   throw new HttpError(404, `model '${text}' not found`);
 }
 
 /** For embed and embeddings, whose words differ. */
-export function requireEmbeddingModel(
-  replicas: Pick<ReplicaIndex, "models">,
-  text: string,
-): ModelRecord {
+export function requireEmbeddingModel({ replicas, asked }: Known, text: string): ModelRecord {
   refuseTwoSources(text);
   const name = parseWantedName(text);
   if (!name) throw new HttpError(400, "invalid model name");
   const record = findModel(replicas, name);
-  if (record) return record;
+  if (record) {
+    asked.remember(record);
+    return record;
+  }
   refuseCloudModel(text, "remote model is unavailable");
   throw new HttpError(404, `model "${text}" not found, try pulling it first`);
 }

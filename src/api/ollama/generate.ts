@@ -74,7 +74,7 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
   const logprobs = parseLogprobs(body.logprobs, body.top_logprobs);
   const { model = "", prompt = "", keep_alive: keepAliveMs } = body;
   if (model === "") throw new HttpError(404, "model '' not found");
-  const record = requireModel(context.replicas, model);
+  const record = requireModel(context, model);
   const requestId = c.get("requestId");
   const wait = askingOf(c, record);
   const empty = { model, created_at: timestamp(context.clock), response: "", done: true };

@@ -146,6 +146,37 @@ t.test("ps: what is loaded anywhere, the one that stays longest first", async (t
   );
 });
 
+t.test("ps: of several names of one model, the one that was used last", async (t) => {
+  const [first, second] = ["llama", "copy"].map((name) => ({
+    ...recordOf(`registry.ollama.ai/library/${name}:latest`),
+    manifest: digestOf(LLAMA),
+  }));
+  if (!first || !second) throw new Error("two records");
+  const loaded = { model: first.manifest, sizeBytes: 1, vramBytes: 0, contextLength: 8 };
+  const cluster = fakeCluster({
+    records: [first, second],
+    engine: {
+      status: () => ({
+        ...{ slots: 1, running: 0, queued: 0 },
+        loaded: [{ ...loaded, expiresInMs: HOUR_MS }],
+      }),
+    },
+  });
+  const app = createApp(cluster, running);
+  const names = async () => {
+    const { models } = (await (await app.request("/api/ps")).json()) as {
+      models: { name: string }[];
+    };
+    return models.map(({ name }) => name);
+  };
+  t.strictSame(await names(), ["llama:latest"]);
+  for (const name of ["copy", "llama", "copy"]) {
+    const body = JSON.stringify({ model: name, messages: [{ role: "user", content: "hi" }] });
+    await (await app.request("/api/chat", { method: "POST", body })).text();
+    t.strictSame(await names(), [`${name}:latest`]);
+  }
+});
+
 t.test("show", async (t) => {
   const show = async (body: unknown, headers: Record<string, string> = {}, told?: object) => {
     const cluster = fakeCluster({ records: [recordOf(LLAMA)] });

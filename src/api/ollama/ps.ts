@@ -47,11 +47,12 @@ function loadedElsewhere({ view }: RouteContext): LoadedModel[] {
     .filter(({ expiresInMs }) => expiresInMs > 0);
 }
 
-function entryOf(loaded: LoadedModel, { replicas, clock }: RouteContext): Record<string, unknown> {
-  const record = replicas
-    .replicas()
-    .map((replica) => replica.record)
-    .find(({ manifest }) => manifest === loaded.model);
+function entryOf(
+  loaded: LoadedModel,
+  { replicas, asked, clock }: RouteContext,
+): Record<string, unknown> {
+  const known = replicas.replicas().map((replica) => replica.record);
+  const record = asked.choose(known.filter(({ manifest }) => manifest === loaded.model));
   const name = record ? shortNameOf(record.name) : loaded.model;
   return {
     name,

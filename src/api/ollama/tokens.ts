@@ -69,7 +69,7 @@ async function answer(
   const startedMs = context.clock.nowMs();
   const { model = "", keep_alive: keepAliveMs } = body;
   if (model === "") throw new HttpError(400, "model is required");
-  const record = requireModel(context.replicas, model);
+  const record = requireModel(context, model);
   const request = {
     requestId: c.get("requestId"),
     model: record.manifest,

@@ -37,11 +37,11 @@ export async function completions(c: Context<ApiEnv>, context: RouteContext): Pr
 }
 
 function requireCompletionModel(
-  { replicas }: RouteContext,
+  context: RouteContext,
   { model, suffix }: CompletionAsk,
 ): ModelRecord {
   if (model === "") throw new HttpError(400, "model is required", { param: "model" });
-  const record = requireModel(replicas, model);
+  const record = requireModel(context, model);
   if (!can(record, "completion")) throw new HttpError(400, `"${model}" does not support generate`);
   if (suffix !== "" && !can(record, "insert")) {
     const message = `${fullNameOf(model)} does not support insert`;

@@ -27,7 +27,7 @@ export async function embeddings(c: Context<ApiEnv>, context: RouteContext): Pro
   const inputs = parseInputs(body.input);
   const encode = parseEncoding(body.encoding_format);
   if (model === "") throw new HttpError(404, "model '' not found", { param: "model" });
-  const record = requireEmbeddingModel(context.replicas, model);
+  const record = requireEmbeddingModel(context, model);
   const request = { requestId: c.get("requestId"), model: record.manifest, inputs, runner: {} };
   const wait = askingOf(c, record);
   const { vectors, promptTokens, route } = await context.inference.embed(request, wait);
