@@ -40,6 +40,18 @@ t.test("a float for an integer is cut off", (t) => {
   t.end();
 });
 
+t.test("a seed may be any of 64 bits", (t) => {
+  for (const text of ["9223372036854775807", "18446744073709551615", "-9007199254740993"]) {
+    const { seed } = parseOptions(JSON.parse(`{"seed":${text}}`)).sampling;
+    t.ok(Number.isSafeInteger(seed), `${text} becomes ${seed}`);
+  }
+  t.equal(parseOptions({ seed: -7.5 }).sampling.seed, -7);
+  t.throws(() => parseOptions({ seed: 1e300 }), {
+    message: 'option "seed" must be of type integer',
+  });
+  t.end();
+});
+
 t.test("wrong types have Ollama's words and status", (t) => {
   const rows: readonly (readonly [name: string, value: unknown, type: string])[] = [
     ["num_ctx", "1", "of type integer"],

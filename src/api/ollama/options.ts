@@ -1,7 +1,8 @@
 import type { RunnerOptions, Sampling } from "../../core/inference.ts";
 import { HttpError } from "../http/http-error.ts";
+import { seedOf } from "../json/seed.ts";
 
-type Kind = "integer" | "float32" | "boolean" | "array";
+type Kind = "integer" | "seed" | "float32" | "boolean" | "array";
 
 /**
  * Ollama's option → its type, and where it goes. Others are ignored, as Ollama ignores them (with a line in its log), and so is
@@ -16,7 +17,7 @@ const OPTIONS = {
   num_thread: ["integer", "runner", "numThread"],
   draft_num_predict: ["integer", "nowhere", "maxTokens"],
   num_keep: ["integer", "sampling", "numKeep"],
-  seed: ["integer", "sampling", "seed"],
+  seed: ["seed", "sampling", "seed"],
   top_k: ["integer", "sampling", "topK"],
   top_p: ["float32", "sampling", "topP"],
   min_p: ["float32", "sampling", "minP"],
@@ -65,6 +66,11 @@ function parseOption(name: string, kind: Kind, value: unknown): unknown {
     if (!Array.isArray(value)) throw wrong("of type array");
     if (value.every((item) => typeof item === "string")) return value;
     throw wrong("of an array of strings");
+  }
+  if (kind === "seed") {
+    const seed = seedOf(typeof value === "number" ? Math.trunc(value) : value);
+    if (seed === undefined) throw wrong("of type integer");
+    return seed;
   }
   if (typeof value !== "number") throw wrong(`of type ${kind}`);
   const number = kind === "integer" ? Math.trunc(value) : value;

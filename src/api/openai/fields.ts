@@ -3,18 +3,16 @@ import { parseStop } from "../dialects/stop-words.ts";
 import { HttpError } from "../http/http-error.ts";
 import { isRecord, mismatch, type Shape } from "../json/decode.ts";
 import { NUMBER } from "../json/number.ts";
+import { seedOf } from "../json/seed.ts";
 
 /** What chat and plain completions have in common. */
 
-/** Clients choose them from all of 64 bits, which JSON's numbers do not hold: one that is beyond becomes another. */
 const SEED: Shape = {
   type: "int",
   custom: (value, path) => {
-    if (Number.isSafeInteger(value)) return value;
-    if (typeof value !== "number" || !Number.isInteger(value) || Math.abs(value) > 2 ** 64) {
-      throw mismatch(value, path, "int");
-    }
-    return value % Number.MAX_SAFE_INTEGER;
+    const seed = seedOf(value);
+    if (seed === undefined) throw mismatch(value, path, "int");
+    return seed;
   },
 };
 
