@@ -30,7 +30,7 @@ export const INFERENCE_ERRORS = {
   MODEL_NOT_HERE: { elsewhere: true, resume: false, against: "announcement", status: 404 },
   BUSY: { elsewhere: true, resume: false, against: "nothing", status: 503 },
   LOAD_FAILED: { elsewhere: true, resume: false, against: "replica", status: 500 },
-  RUNNER_DIED: { elsewhere: true, resume: true, against: "health", status: 502 },
+  RUNNER_DIED: { elsewhere: true, resume: true, against: "health", status: 500 },
   PEER_UNREACHABLE: { elsewhere: true, resume: true, against: "health", status: 502 },
   STREAM_BROKEN: { elsewhere: true, resume: true, against: "health", status: 502 },
   STALLED: { elsewhere: true, resume: true, against: "health", status: 502 },
