@@ -32,7 +32,7 @@ export class Visit implements Disposable {
     this.#ticket = host.queue.enter(wish.key);
   }
 
-  /** How long the runner took to load, of the time that this request waited. */
+  /** How long the runner took to be there, of the time that this request had a slot. */
   get loadMs(): number {
     return this.#loadMs;
   }
@@ -41,9 +41,12 @@ export class Visit implements Disposable {
   async *ready({ signal }: Waiting): AsyncGenerator<GenerateEvent, LoadedRunner> {
     yield* this.#granted(signal);
     const { key, options, load, clock } = this.#wish;
-    const ready = this.#host.runnerFor(key);
-    if (ready) return ready;
     const startMs = clock.nowMs();
+    const ready = this.#host.runnerFor(key);
+    if (ready) {
+      this.#loadMs = clock.nowMs() - startMs;
+      return ready;
+    }
     const loading = this.#host.load(key, options, load);
     for (;;) {
       const { result, fraction } = loading;

@@ -76,7 +76,7 @@ export function metrics(
 ): Readonly<Record<string, number>> {
   return omitEmpty({
     total_duration: nanoseconds(times.totalMs),
-    load_duration: nanoseconds(times.loadMs),
+    load_duration: loadDuration(times.loadMs),
     prompt_eval_count: end.promptTokens,
     prompt_eval_duration: nanoseconds(end.promptMs),
     eval_count: end.tokens,
@@ -86,6 +86,11 @@ export function metrics(
 
 export function nanoseconds(ms: number): number {
   return Math.round(ms * NANOSECONDS_PER_MS);
+}
+
+/** Ollama's answers always have it: no runner is there in no time. */
+export function loadDuration(ms: number): number {
+  return Math.max(1, nanoseconds(ms));
 }
 
 /** RFC 3339 in UTC. */

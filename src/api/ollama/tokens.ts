@@ -5,7 +5,7 @@ import { HttpError } from "../http/http-error.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, askingOf } from "../http/request-signal.ts";
 import { omitEmpty } from "../json/go-json.ts";
-import { nanoseconds } from "./answer.ts";
+import { loadDuration, nanoseconds } from "./answer.ts";
 import { KEEP_ALIVE, OBJECT } from "./fields.ts";
 import { requireModel } from "./find-model.ts";
 import { parseOptions } from "./options.ts";
@@ -83,7 +83,7 @@ async function answer(
   );
   const durations = {
     total_duration: nanoseconds(context.clock.nowMs() - startedMs),
-    load_duration: nanoseconds(loadMs),
+    load_duration: loadDuration(loadMs),
   };
   return jsonReply({ model, ...fields(converted), ...omitEmpty(durations) }, routeHeaders(route));
 }
