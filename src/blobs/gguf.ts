@@ -1,4 +1,5 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
+import { shortestFloat32 } from "../core/float32.ts";
 import type { Waiting } from "../core/ports.ts";
 import { GgufError } from "./errors.ts";
 import { tensorBytes, tensorTypeName } from "./gguf-types.ts";
@@ -321,13 +322,4 @@ function quoted(name: string): string {
 function narrowed(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
-}
-
-/** The shortest decimal that is this float32, as Go prints one: 0.00001 and not 0.000009999999747378752. */
-function shortestFloat32(value: number): number {
-  for (let digits = 6; digits < 9; digits++) {
-    const short = Number(value.toPrecision(digits));
-    if (Math.fround(short) === value) return short;
-  }
-  return value;
 }

@@ -1,11 +1,12 @@
 import type { Context } from "hono";
+import { shortestFloat32 } from "../../core/float32.ts";
 import type { EmbedRequest } from "../../core/inference.ts";
 import type { RouteContext } from "../deps.ts";
 import { HttpError } from "../http/http-error.ts";
 import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, askingOf } from "../http/request-signal.ts";
 import { omitEmpty } from "../json/go-json.ts";
-import { nanoseconds } from "./answer.ts";
+import { loadDuration, nanoseconds } from "./answer.ts";
 import { KEEP_ALIVE, OBJECT } from "./fields.ts";
 import { requireEmbeddingModel } from "./find-model.ts";
 import { loadRequestOf } from "./load-request.ts";
@@ -54,7 +55,7 @@ export async function embed(c: Context<ApiEnv>, context: RouteContext): Promise<
       embeddings: vectors.map((vector) => toLength(checkedVector(vector), dimensions)),
       ...omitEmpty({
         total_duration: nanoseconds(context.clock.nowMs() - startedMs),
-        load_duration: nanoseconds(loadMs),
+        load_duration: loadDuration(loadMs),
         prompt_eval_count: promptTokens,
       }),
     },
@@ -111,11 +112,11 @@ function parseInput(input: unknown): readonly string[] {
   throw new HttpError(400, "invalid input type");
 }
 
-/** The first `dimensions` of the vector (0: all), scaled to length 1. */
+/** The first `dimensions` of the vector (0: all), scaled to length 1: 32-bit floats, as short as Go prints them. */
 export function toLength(vector: readonly number[], dimensions: number): readonly number[] {
   const cut = dimensions > 0 && dimensions < vector.length ? vector.slice(0, dimensions) : vector;
   const length = Math.sqrt(cut.reduce((sum, value) => sum + value * value, 0));
-  return length === 0 ? cut : cut.map((value) => value / length);
+  return length === 0 ? cut : cut.map((value) => shortestFloat32(value / length));
 }
 
 /** JSON has no NaN. */
