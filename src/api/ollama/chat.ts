@@ -137,6 +137,8 @@ export async function chat(c: Context<ApiEnv>, context: RouteContext): Promise<R
 
   const images = messages.flatMap((message) => message.images ?? []);
   requireImages(record, images);
+  const stream = body.stream ?? true;
+  if (stream && !body._debug_render_only) c.set("streaming", true);
   const request: GenerateRequest = {
     requestId,
     model: record.manifest,
@@ -156,7 +158,7 @@ export async function chat(c: Context<ApiEnv>, context: RouteContext): Promise<R
   };
   const form = {
     model,
-    stream: body.stream ?? true,
+    stream,
     piece: ({ content, thinking, calls }: Piece) => ({
       message: { role: "assistant", content, ...thinking, ...calls },
     }),

@@ -87,6 +87,7 @@ t.test("figures that are zero are left out; time passes on the clock", async (t)
     done: true,
     done_reason: "length",
     total_duration: 7_000_000,
+    load_duration: 1,
     eval_count: 1,
   });
 });
@@ -127,12 +128,26 @@ t.test("the rendered prompt, in one object", async (t) => {
   t.equal(cluster.inference.generated[0]?.renderOnly, true);
 });
 
+t.test("a format that is none is refused as an answer that begins", async (t) => {
+  for (const [stream, type] of [
+    [undefined, "application/json"],
+    [true, "application/json"],
+    [false, JSON_UTF8],
+  ]) {
+    const body = { model: "llama", prompt: "p", format: "xml", stream };
+    const response = await post(fakeCluster({ records: RECORDS }), body);
+    t.equal(response.status, 500);
+    t.equal(response.headers.get("content-type"), type, `${stream}`);
+  }
+});
+
 t.test("an error before the first piece keeps its status", async (t) => {
   const busy = new InferenceError("BUSY", "server busy", { details: { retryAfterMs: 2_001 } });
   const rows: readonly (readonly [error: Error, status: number, text: string, log: string[]])[] = [
     [busy, 503, "server busy", ["warn"]],
     [new InferenceError("INVALID_REQUEST", "too long"), 400, "too long", []],
     [new InferenceError("MODEL_NOT_HERE", "gone"), 404, "gone", []],
+    [new InferenceError("RUNNER_DIED", "it died"), 500, "it died", ["warn"]],
     [new InferenceError("LOAD_FAILED", "no memory"), 500, "no memory", ["warn"]],
     [new InferenceError("CANCELLED", "request canceled"), 499, "request canceled", ["debug"]],
     [new DOMException("gone", "AbortError"), 499, "request canceled", ["debug"]],

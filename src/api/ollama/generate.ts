@@ -105,6 +105,8 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
 
   const { images = [] } = body;
   requireImages(record, images);
+  const stream = body.stream ?? true;
+  if (stream && !body._debug_render_only) c.set("streaming", true);
   const request: GenerateRequest = {
     requestId,
     model: record.manifest,
@@ -120,7 +122,7 @@ export async function generate(c: Context<ApiEnv>, context: RouteContext): Promi
   };
   const form = {
     model,
-    stream: body.stream ?? true,
+    stream,
     piece: ({ content, thinking, calls }: Piece) => ({ response: content, ...thinking, ...calls }),
     images: images.length,
     last: ({ context: tokens }: End) => (tokens ? { context: tokens } : {}),
