@@ -1,7 +1,8 @@
-import { parseArgs } from "node:util";
-import { AppError, isAborted, messageOf } from "../core/errors.ts";
+import { AppError, isAborted } from "../core/errors.ts";
 import { VERSION } from "../node/version.ts";
+import { brokenOutput } from "./broken-output.ts";
 import type { Command } from "./command.ts";
+import { parseCommandLine } from "./command-line.ts";
 
 /** Loaded when it is called: a node's components take most of a second to load, and most commands need few of them. */
 interface Entry {
@@ -142,35 +143,18 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function runCommand(name: string, command: Command, argv: string[]): Promise<number> {
-  const { values, positionals } = parseCommandLine(name, command, argv);
-  if (values["help"]) {
+  const given = parseCommandLine(name, command, argv);
+  if (given.options["help"]) {
     console.log(helpOf(name, command));
     return EXIT.ok;
   }
-  const { positionals: required, optionalPositionals: optional = [] } = command;
-  const count = positionals.length;
-  if (count < required.length || count > required.length + optional.length) {
-    const wanted = required.join(" and ") || "no arguments";
-    throw new AppError("USAGE", `${name} takes ${wanted}. See ollamamax ${name} --help.`);
-  }
-  const options: Record<string, string | boolean | undefined> = {};
-  for (const [option, value] of Object.entries(values)) {
-    if (!Array.isArray(value)) options[option] = value;
-  }
-  return await command.run({ options, positionals });
-}
-
-function parseCommandLine(name: string, command: Command, argv: string[]) {
+  const outputGone = brokenOutput();
   try {
-    return parseArgs({
-      args: argv,
-      options: { ...command.options, help: { type: "boolean", short: "h" } },
-      allowPositionals: true,
-    });
+    return await command.run(given, outputGone);
   } catch (error) {
-    // Node adds advice on positional arguments, which nobody meant.
-    const [problem = ""] = messageOf(error).split(/\.? To specify a positional/);
-    throw new AppError("USAGE", `${problem}. See ollamamax ${name} --help.`);
+    // Whoever read it, such as head, has all that it wanted.
+    if (outputGone.aborted && isAborted(error)) return EXIT.ok;
+    throw error;
   }
 }
 

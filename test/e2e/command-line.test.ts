@@ -36,7 +36,7 @@ t.test("mistakes end with code 2 and one line that says what to do", async (t) =
     [
       ["serve", "--wrong"],
       {},
-      /^ollamamax: Unknown option '--wrong'.*See ollamamax serve --help\.\n$/,
+      /^ollamamax: there is no option --wrong\. See ollamamax serve --help\.\n$/,
     ],
     [["up", "--nodes", "0"], {}, /^ollamamax: --nodes takes a whole number/],
     [["import", "one"], {}, /^ollamamax: import takes FILE and NAME/],
