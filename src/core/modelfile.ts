@@ -151,15 +151,26 @@ const DROPPED: readonly string[] = [
   ...["mirostat", "mirostat_tau", "mirostat_eta"],
 ];
 
+/** A parameter by itself, as an option of a request: only `stop` has more than one value. Throws a ModelfileError. */
+export function parseParameter(name: string, values: readonly string[]): unknown {
+  const kind = kindOf(name);
+  if (kind === undefined) throw wrong(`unknown parameter '${name}'`);
+  return kind === "strings" ? values : parseOne(kind, values[0] ?? "");
+}
+
+function kindOf(name: string): Kind | undefined {
+  return Object.hasOwn(PARAMETERS, name) ? PARAMETERS[name] : undefined;
+}
+
 function parametersOf(commands: readonly Command[]): Pick<Modelfile, "parameters" | "dropped"> {
   const values = new Map<string, unknown>();
   const dropped = new Set<string>();
   for (const { word, value } of commands) {
     const name = word.toLowerCase();
-    const kind = Object.hasOwn(PARAMETERS, name) ? PARAMETERS[name] : undefined;
+    const kind = kindOf(name);
     if (DROPPED.includes(name)) dropped.add(name);
     else if (kind === undefined) throw wrong(`unknown parameter '${word}'`);
-    else if (kind !== "strings") values.set(name, parseParameter(kind, value));
+    else if (kind !== "strings") values.set(name, parseOne(kind, value));
     else {
       const before = values.get(name);
       values.set(name, [...(Array.isArray(before) ? before : []), value]);
@@ -173,7 +184,7 @@ const FLOAT = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 const TRUE: readonly string[] = ["1", "t", "T", "true", "TRUE", "True"];
 const FALSE: readonly string[] = ["0", "f", "F", "false", "FALSE", "False"];
 
-function parseParameter(kind: Exclude<Kind, "strings">, text: string): unknown {
+function parseOne(kind: Exclude<Kind, "strings">, text: string): unknown {
   if (kind === "bool") {
     if (TRUE.includes(text)) return true;
     if (FALSE.includes(text)) return false;

@@ -31,7 +31,9 @@ t.test("the commands that call a node, on one that does not hold the model", asy
     models: [{ name: "tiny-chat:latest" }],
   });
   t.match(await call(["list", "--local"]), { ...ok, stdout: /^NAME [^\n]*\n$/ });
-  const answered = await call(["run", "tiny-chat", "why is the sky blue?", "--verbose"]);
+  const answered = await call([
+    ...["run", "tiny-chat", "why", "is", "the sky", "blue?", "-v", "--keepalive", "-1"],
+  ]);
   t.match(answered, {
     ...ok,
     stdout: /^The sky is blue.*\n$/,
@@ -52,6 +54,14 @@ t.test("the commands that call a node, on one that does not hold the model", asy
     stderr: /^ollamamax: .*nobody.*not found\n$/,
   });
   t.match(await call(["run", "tiny-chat", "hi", "--format", "{"]), { code: 2 });
+  t.match(await call(["run", "tiny-chat", "hi", "--think=false", "--nowordwrap"]), ok);
+  t.match(await call(["run", "tiny-chat", "hi", "--think"]), {
+    ...{ code: 1, stderr: /^ollamamax: .* does not support thinking\n$/ },
+  });
+  // Its reader has gone, as with `| head -c 5`.
+  await using unread = new TestDaemon({ OLLAMA_HOST: apiUrl }, ["run", "tiny-chat", "hi"]);
+  unread.child.stdout?.destroy();
+  t.match(await unread.ended, { code: 0, stderr: "" });
 
   const folder = tempFolder(t);
   const modelfile = path.join(folder, "Modelfile");

@@ -35,12 +35,13 @@ export const showCommand: Command = {
     const shown = await ApiClient.of(process.env).send("POST", "/api/show", { model, verbose });
     const [part] = wanted;
     if (options["json"]) console.log(JSON.stringify(shown));
-    else console.log(part ? `${shown[part] ?? ""}` : sections(shown, verbose));
+    else console.log(part ? `${shown[part] ?? ""}` : modelSections(shown, verbose));
     return 0;
   },
 };
 
-function sections(shown: Json, verbose: boolean): string {
+/** For people. */
+export function modelSections(shown: Json, verbose: boolean): string {
   const details = record(shown["details"]);
   const info = record(shown["model_info"]);
   const architecture = `${info["general.architecture"] ?? details["family"] ?? ""}`;
