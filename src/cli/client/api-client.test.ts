@@ -32,10 +32,29 @@ t.test("where a node is", (t) => {
     ["http://example.com", "http://example.com"],
     ["https://example.com/", "https://example.com"],
     ["https://example.com:8443/llm/", "https://example.com:8443/llm"],
+    [":11500", "http://127.0.0.1:11500"],
+    ["::1", "http://[::1]:11434"],
+    ["::", "http://[::1]:11434"],
+    ["[::1]:1", "http://[::1]:1"],
+    ['"127.0.0.1:5"', "http://127.0.0.1:5"],
+    ["'example.com' ", "http://example.com:11434"],
+    [" example.com:5 \t", "http://example.com:5"],
+    ["HTTP://Example.com:5/a", "http://example.com:5/a"],
+    ["http://", "http://127.0.0.1"],
   ] as const;
   for (const [text, url] of rows) t.equal(nodeUrl(text), url, text);
-  for (const text of ["a b", "http://", "http://u:p@x", "x?y=1", "x:99999"]) {
-    t.throws(() => nodeUrl(text), { code: "USAGE", message: /^OLLAMA_HOST=/ }, text);
+  const message = /^OLLAMA_HOST=.* is no address: it must be \[http:\/\/\]host/;
+  for (const text of [
+    "a b",
+    "http://u:p@x",
+    "x?y=1",
+    "x/?y=1",
+    "x:99999",
+    "tcp://x",
+    "x:y:z",
+    "[x",
+  ]) {
+    t.throws(() => nodeUrl(text), { code: "USAGE", message }, text);
   }
   t.end();
 });
@@ -106,6 +125,12 @@ t.test("refusals and faults, each with what to do", async (t) => {
     const client = await open(t, answer);
     await t.rejects(all(client.stream("/api/pull", {})), error);
   }
+  const plain = await open(t, (_q, r) => r.end("{}"));
+  const https = ApiClient.of({ OLLAMA_HOST: plain.url.replace("http:", "https:") });
+  await t.rejects(https.get("/api/tags"), {
+    code: "NODE_UNREACHABLE",
+    message: /^what answers at https:\S+ does not speak HTTPS: set OLLAMA_HOST to http:\S+$/,
+  });
   const nobody = ApiClient.of({ OLLAMA_HOST: "127.0.0.1:9" });
   await t.rejects(nobody.get("/api/tags"), {
     code: "NODE_UNREACHABLE",

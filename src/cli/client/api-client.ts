@@ -1,12 +1,11 @@
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { AppError, messageOf } from "../../core/errors.ts";
+import { HOST_FORMS, hostUrl } from "../../node/config/parsers.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
-const DEFAULT_PORT = "11434";
-/** Addresses that a node binds and nobody can call. */
-const ANY_ADDRESS: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "[::]": "[::1]" };
+const DEFAULT_PORT = 11434;
 
 export type ClientErrorCode = "NODE_UNREACHABLE" | "NODE_REFUSED" | "NODE_STOPPED";
 
@@ -119,30 +118,40 @@ export class ApiClient {
       return await fetch(this.url + path, init);
     } catch (error) {
       init.signal?.throwIfAborted();
-      const cause = error instanceof Error && error.cause ? error.cause : error;
-      throw new ClientError(
-        "NODE_UNREACHABLE",
-        `no node answers at ${this.url} (${messageOf(cause)}): start one with \`ollamamax up\`, or set OLLAMA_HOST to one that runs`,
-      );
+      throw new ClientError("NODE_UNREACHABLE", whyUnreachable(this.url, error));
     }
   }
 }
 
 /** Ollama's forms: host, host:port, a URL; without a port 11434, or the scheme's own where there is a scheme. */
 export function nodeUrl(text: string): string {
-  const given = text.trim().replace(/\/+$/, "");
-  const hasScheme = /^\s*https?:\/\//i.test(text);
-  const url = URL.parse(hasScheme ? given : `http://${given === "" ? "127.0.0.1" : given}`);
-  if (url?.username !== "" || url.search !== "") {
-    throw new AppError(
-      "USAGE",
-      `OLLAMA_HOST=${JSON.stringify(text)} is no address: take [http://]host[:port]`,
-    );
+  const url = hostUrl(text, DEFAULT_PORT);
+  if (url !== undefined) return url;
+  const problem = `OLLAMA_HOST=${JSON.stringify(text)} is no address`;
+  throw new AppError("USAGE", `${problem}: it must be ${HOST_FORMS}`);
+}
+
+/** What OpenSSL says of what is no TLS, such as an HTTP server's 400. */
+const NO_TLS = /^(EPROTO|ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST))$/;
+/** What Node says of a certificate that it does not trust. */
+const BAD_CERTIFICATE = /CERT|SIGNATURE|ALTNAME/;
+
+/** One line: OpenSSL's own texts have several, with the place in its source. */
+function whyUnreachable(url: string, error: unknown): string {
+  const cause = error instanceof Error && error.cause ? error.cause : error;
+  const code = codeOf(cause);
+  if (NO_TLS.test(code)) {
+    return `what answers at ${url} does not speak HTTPS: set OLLAMA_HOST to ${url.replace(/^https/, "http")}`;
   }
-  const host = ANY_ADDRESS[url.hostname] ?? url.hostname;
-  const port = url.port || (hasScheme || /:80$/.test(given) ? "" : DEFAULT_PORT);
-  const path = url.pathname.replace(/\/+$/, "");
-  return `${url.protocol}//${host}${port === "" ? "" : `:${port}`}${path}`;
+  const [reason = ""] = messageOf(cause).split("\n");
+  if (BAD_CERTIFICATE.test(code)) {
+    return `the certificate of ${url} is not trusted (${reason}): NODE_EXTRA_CA_CERTS names a file with its authority`;
+  }
+  return `no node answers at ${url} (${reason || code}): start one with \`ollamamax up\`, or set OLLAMA_HOST to one that runs`;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? `${error.code}` : "";
 }
 
 async function refusedBy(response: Response): Promise<ClientError> {

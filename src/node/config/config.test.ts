@@ -41,7 +41,12 @@ t.test("Ollama's forms of OLLAMA_HOST", (t) => {
     ["http://example.com:99/ollama", { host: "example.com", port: 99 }],
     ["::1", { host: "::1" }],
     ["[::1]:1234", { host: "::1", port: 1234 }],
+    ["'0.0.0.0' ", { host: "0.0.0.0" }],
+    ['" :1234 "', { host: "127.0.0.1", port: 1234 }],
+    ["", { host: "127.0.0.1" }],
     ["host:99999", undefined],
+    ["tcp://host", undefined],
+    ["u:p@host", undefined],
     ["ftp://host", undefined],
     ["a b", undefined],
   ];

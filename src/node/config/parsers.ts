@@ -78,10 +78,12 @@ export interface HostForm {
 }
 
 const SCHEME_PORTS: Record<string, number> = { http: 80, https: 443 };
+export const HOST_FORMS =
+  "[http://]host[:port], such as 127.0.0.1, 0.0.0.0:11434, :11434 or [::1]:11434";
 
-/** Ollama's OLLAMA_HOST: [scheme://]host[:port][/path], :port, a bare address of either family. */
+/** Ollama's OLLAMA_HOST: [scheme://]host[:port][/path], :port, a bare address of either family; also in quotes. */
 export function hostForm(text: string): HostForm | undefined {
-  const [, scheme, rest = ""] = /^(?:([a-z]+):\/\/)?(.*)$/i.exec(text) ?? [];
+  const [, scheme, rest = ""] = /^(?:([a-z]+):\/\/)?(.*)$/i.exec(bare(text)) ?? [];
   const schemePort = scheme ? SCHEME_PORTS[scheme.toLowerCase()] : undefined;
   if (scheme && schemePort === undefined) return undefined;
   const authority = rest.split("/")[0] ?? "";
@@ -91,6 +93,28 @@ export function hostForm(text: string): HostForm | undefined {
   if (host !== "" && hostName(host) === undefined) return undefined;
   const address = { host: host === "" ? "127.0.0.1" : host };
   return portNumber === undefined ? address : { ...address, port: portNumber };
+}
+
+/** Addresses that a node binds and nobody can call. */
+const ANY_ADDRESS: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+
+/** The URL of the node that OLLAMA_HOST means, without a slash at its end; the path of a proxy may belong to it. */
+export function hostUrl(text: string, defaultPort: number): string | undefined {
+  const form = hostForm(text);
+  if (!form) return undefined;
+  const [, scheme = "http", path = ""] = /^(?:([a-z]+):\/\/)?[^/]*(.*)$/i.exec(bare(text)) ?? [];
+  const host = ANY_ADDRESS[form.host] ?? form.host;
+  const authority = `${host.includes(":") ? `[${host}]` : host}:${form.port ?? defaultPort}`;
+  const url = URL.parse(`${scheme}://${authority}${path}`);
+  return url?.search === "" && url.hash === "" ? url.href.replace(/\/+$/, "") : undefined;
+}
+
+/** Quotes that a shell or a file of variables has left. */
+function bare(text: string): string {
+  return text
+    .trim()
+    .replace(/^["']+|["']+$/g, "")
+    .trim();
 }
 
 function splitAuthority(authority: string): [host: string, port: string | undefined] {

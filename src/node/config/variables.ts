@@ -26,7 +26,7 @@ const text = (value: string): string => value;
 const nodeVariables = {
   OLLAMA_HOST: {
     meaning: "address that the API binds, with or without a port (Ollama's forms)",
-    allowed: "[http://]host[:port], such as 127.0.0.1, 0.0.0.0:11434 or [::1]:11434",
+    allowed: parse.HOST_FORMS,
     parse: parse.hostForm,
     fallback: "127.0.0.1",
   },
