@@ -22,7 +22,7 @@ export async function followStatus(
       }
       const label = `${item["status"] ?? ""}`;
       if (bar?.label !== label) {
-        bar?.progress.clear();
+        bar?.progress.end();
         bar = { label, progress: new ProgressBar(label, isTerminal) };
         // Where nobody sees bars, and of what has none, the word itself.
         if (!isTerminal || typeof item["total"] !== "number") console.error(label);
@@ -31,6 +31,6 @@ export async function followStatus(
       if (typeof total === "number") bar.progress.show(Number(completed), total);
     }
   } finally {
-    bar?.progress.clear();
+    bar?.progress.end();
   }
 }
