@@ -106,7 +106,22 @@ function failure(error: Error, request: ClientRequest, url: URL, signal: AbortSi
   if (signal.aborted) return signal.reason;
   const code = "code" in error && typeof error.code === "string" ? error.code : error.message;
   const Failure = request.reusedSocket && code === "ECONNRESET" ? StaleConnection : TransferError;
-  return new Failure("CONNECTION_FAILED", `cannot reach ${url.host} (${code})`, { cause: error });
+  return new Failure("CONNECTION_FAILED", unreachable(url, code, error.message), { cause: error });
+}
+
+/** OpenSSL's words for an answer that is no TLS. */
+const NO_TLS = /wrong version number|packet length too long|http request/i;
+
+/** One line that says what to do where that is known. OpenSSL's own texts name the place in its source. */
+export function unreachable({ host, hostname, protocol }: URL, code: string, text: string): string {
+  if (protocol === "https:" && NO_TLS.test(`${code.replaceAll("_", " ")} ${text}`)) {
+    return `cannot reach ${host}: it seems to speak plain HTTP: use --insecure`;
+  }
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
+    return `cannot reach ${host}: the name ${hostname} cannot be resolved (${code}), check it and the DNS`;
+  }
+  const [reason = ""] = code.split("\n");
+  return `cannot reach ${host} (${reason})`;
 }
 
 function incoming(url: URL, response: IncomingMessage): Incoming {
