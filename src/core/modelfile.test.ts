@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import t from "tap";
-import { ModelfileError, parseModelfile } from "./modelfile.ts";
+import { ModelfileError, parseModelfile, parseParameter } from "./modelfile.ts";
 
 const NOTHING = { adapters: [], licenses: [], parameters: {}, messages: [], dropped: [] };
 
@@ -65,6 +65,10 @@ t.test("what is wrong, in Ollama's words", (t) => {
     ["", "no FROM line"],
     ["# FROM x", "no FROM line"],
     ["SYSTEM x", "no FROM line"],
+    ["FROM", "(line 1): FROM needs a model's name or a path"],
+    ["# a\nfrom \nSYSTEM x", "(line 2): from needs a model's name or a path"],
+    ['FROM x\nFROM ""', "(line 2): FROM needs a model's name or a path"],
+    ["FROM x\nADAPTER", "(line 2): ADAPTER needs a model's name or a path"],
     ["FROM x\nNONSENSE y", `(line 2): command must be one of ${commands}`],
     ['FROM x\nSYSTEM """a\nb"""\nBAD', `(line 4): command must be one of ${commands}`],
     ['FROM x\nSYSTEM """never closed', "unexpected EOF"],
@@ -124,5 +128,20 @@ t.test("what is quoted comes back as it was", (t) => {
       t.same(read.parameters, { ...(stops.length > 0 && { stop: stops }), seed });
     }),
   );
+  t.end();
+});
+
+t.test("a parameter by itself", (t) => {
+  t.equal(parseParameter("temperature", ["0.5"]), 0.5);
+  t.equal(parseParameter("use_mmap", ["false"]), false);
+  t.same(parseParameter("stop", ["a", "b"]), ["a", "b"]);
+  for (const [name, value] of [
+    ["temperature", "hot"],
+    ["speed", "1"],
+    ["constructor", "1"],
+    ["seed", ""],
+  ] as const) {
+    t.throws(() => parseParameter(name, [value]), { code: "MODELFILE_INVALID" }, name);
+  }
   t.end();
 });

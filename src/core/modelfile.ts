@@ -92,6 +92,9 @@ function readCommands(text: string): Command[] {
       : [];
     const value = readValue(text, at + head.length + prefix.length);
     if (value === undefined) throw wrong("unexpected EOF");
+    if (NAMES_MODEL.includes(name) && value.text === "") {
+      throw wrong(`(line ${line}): ${word} needs a model's name or a path`);
+    }
     commands.push({ name, word: ownWord, value: value.text, line });
     line += text.slice(at, value.end).split("\n").length;
     at = value.end + 1;
@@ -99,6 +102,7 @@ function readCommands(text: string): Command[] {
   return commands;
 }
 
+const NAMES_MODEL: readonly string[] = ["from", "adapter", "draft"];
 /** These have a word of their own before the value. */
 const WITH_WORD: readonly string[] = ["parameter", "message"];
 

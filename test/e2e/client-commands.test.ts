@@ -95,6 +95,14 @@ t.test("the commands that call a node, on one that does not hold the model", asy
   t.match(await call(["create", "x", "-f", path.join(folder, "none")]), {
     ...{ code: 2, stderr: /^ollamamax: the Modelfile cannot be read: / },
   });
+  t.match(await call(["create", "a b", "-f", path.join(folder, "none")]), {
+    ...{ code: 2, stderr: /^ollamamax: "a b" is no model's name: / },
+  });
+  writeFileSync(modelfile, Buffer.from("\uFEFFFROM ./missing.gguf\r\n", "utf16le"));
+  t.match(await call(["create", "x", "-f", modelfile]), {
+    ...{ code: 2, stderr: /^ollamamax: there is no file \S+missing\.gguf, which the Modelfile/ },
+  });
+  t.match(await call(["create", "x", "-f", "-"]), { code: 1, stderr: /no FROM line/ });
   writeFileSync(modelfile, "PARAMETER temperature 0\n");
   t.match(await call(["create", "x", "-f", modelfile]), { code: 1, stderr: /no FROM line/ });
 

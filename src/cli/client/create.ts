@@ -1,17 +1,19 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { createReadStream, type Stats } from "node:fs";
+import { stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { Transform } from "node:stream";
 import { AppError, messageOf } from "../../core/errors.ts";
+import { parseModelName } from "../../core/model-name.ts";
 import { type Modelfile, parseModelfile } from "../../core/modelfile.ts";
 import { shutdownSignal } from "../../node/shutdown.ts";
 import type { Command } from "../command.ts";
 import { ProgressBar } from "../progress-bar.ts";
-import { ApiClient } from "./api-client.ts";
+import { ApiClient, type Json } from "./api-client.ts";
 import { followStatus } from "./follow-status.ts";
-import { modelFiles } from "./model-files.ts";
+import { isPathLike, modelFiles } from "./model-files.ts";
+import { readModelfileText } from "./modelfile-text.ts";
 
 const STOP_MS = 2_000;
 
@@ -20,7 +22,7 @@ export const createCommand: Command = {
   help: [
     "Makes a model of a Modelfile, on the node at OLLAMA_HOST. Its FROM and ADAPTER lines name models, GGUF files here (of a split model any part), or folders of them or of safetensors, which are converted.",
     "",
-    "  -f, --file MODELFILE   where it lies (./Modelfile)",
+    "  -f, --file MODELFILE   where it lies (./Modelfile); - for standard input",
     "  -q, --quantize TYPE    turns the weights, of F32, F16 or BF16, into Q8_0, Q4_K_M, Q4_K_S, F16 or F32",
     "  --json                 the node's own lines, in place of bars",
   ].join("\n"),
@@ -31,52 +33,73 @@ export const createCommand: Command = {
   },
   positionals: ["MODEL"],
   run: async ({ options, positionals: [model = ""] }) => {
-    const file = path.resolve(`${options["file"] ?? "Modelfile"}`);
-    const { from, adapters, licenses, dropped, ...rest } = await readModelfile(file);
-    for (const name of dropped)
+    if (!parseModelName(model)) {
+      const forms = "[host/][namespace/]model[:tag]";
+      throw new AppError("USAGE", `${JSON.stringify(model)} is no model's name: take ${forms}`);
+    }
+    const file = `${options["file"] ?? "Modelfile"}`;
+    const modelfile = parseModelfile(await readModelfileText(file));
+    for (const name of modelfile.dropped) {
       console.error(`PARAMETER ${name} means nothing any more and is left out`);
+    }
     const client = ApiClient.of(process.env);
-    const folder = path.dirname(file);
-    const sources = await sent(client, from, folder);
-    const [named] = sources.names;
-    const lora = await sent(client, adapters, folder);
-    if (lora.names.length > 0) throw new AppError("USAGE", `ADAPTER ${lora.names[0]} is no file`);
+    const folder = file === "-" ? "." : path.dirname(file);
     const body = {
-      ...{ model, ...rest },
-      ...(named !== undefined && { from: named }),
+      ...{ model, ...(await sentParts(client, modelfile, folder)) },
       ...(options["quantize"] !== undefined && { quantize: options["quantize"] }),
-      ...(Object.keys(sources.files).length > 0 && { files: sources.files }),
-      ...(Object.keys(lora.files).length > 0 && { adapters: lora.files }),
-      ...(licenses.length > 0 && { license: licenses }),
     };
     await followStatus(client, "/api/create", body, options["json"] === true);
     return 0;
   },
 };
 
-async function readModelfile(file: string): Promise<Modelfile> {
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    throw new AppError("USAGE", `the Modelfile cannot be read: ${messageOf(error)}`);
-  }
-  return parseModelfile(text);
+/** What POST /api/create takes of a Modelfile, its files on the node. */
+async function sentParts(client: ApiClient, modelfile: Modelfile, folder: string): Promise<Json> {
+  const { from, adapters, licenses, dropped: _dropped, ...rest } = modelfile;
+  const located = await Promise.all(from.map((source) => locate(source, folder, isPathLike)));
+  const lora = await Promise.all(adapters.map((source) => locate(source, folder, () => true)));
+  const [named] = located.filter(({ found }) => !found);
+  const files = await sent(client, located);
+  const adapterFiles = await sent(client, lora);
+  return {
+    ...rest,
+    ...(named && { from: named.source }),
+    ...(Object.keys(files).length > 0 && { files }),
+    ...(Object.keys(adapterFiles).length > 0 && { adapters: adapterFiles }),
+    ...(licenses.length > 0 && { license: licenses }),
+  };
 }
 
-/** Brings those that are files here to the node, unless it has them; the others are names of models. */
-async function sent(client: ApiClient, sources: readonly string[], folder: string) {
-  const names: string[] = [];
+interface Source {
+  readonly source: string;
+  readonly file: string;
+  /** Undefined: it is the name of a model. */
+  readonly found: Stats | undefined;
+}
+
+async function locate(
+  source: string,
+  folder: string,
+  mustBeThere: (source: string) => boolean,
+): Promise<Source> {
+  const file = path.resolve(folder, source.replace(/^~(?=\/|$)/, homedir()));
+  const found = await stat(file).catch(() => undefined);
+  if (found || !mustBeThere(source)) return { source, file, found };
+  throw new AppError("USAGE", `there is no file ${file}, which the Modelfile names`);
+}
+
+/** Brings those that are files here to the node, unless it has them. */
+async function sent(
+  client: ApiClient,
+  sources: readonly Source[],
+): Promise<Readonly<Record<string, string>>> {
   const files: Record<string, string> = {};
-  for (const source of sources) {
-    const file = path.resolve(folder, source.replace(/^~(?=\/|$)/, homedir()));
-    const found = await stat(file).catch(() => undefined);
-    if (!found) names.push(source);
+  for (const { file, found } of sources) {
     for (const part of found ? await modelFiles(file, found.isDirectory()) : []) {
       files[path.basename(part)] = await sendFile(client, part);
     }
   }
-  return { names, files };
+  return files;
 }
 
 async function sizeOf(file: string): Promise<number> {

@@ -14,6 +14,14 @@ export async function modelFiles(file: string, isFolder: boolean): Promise<reado
   return names.map((name) => path.join(path.dirname(file), name));
 }
 
+/** Whether that is meant as a path rather than as a model's name: so that a file that is missing is told as such. */
+export function isPathLike(source: string): boolean {
+  if (/^(\.{0,2}\/|~(\/|$)|\.{1,2}$)/.test(source)) return true;
+  // Some repositories' names end so: hf.co/org/model.gguf
+  const namesHost = /^[^/]+\.[^/]+\/[^/]+\/[^/]+$/.test(source);
+  return /\.(gguf|safetensors)$/i.test(source) && !namesHost;
+}
+
 /** The GGUF files, or else the safetensors with what tells about them. */
 async function inFolder(folder: string): Promise<readonly string[]> {
   const all = await readdir(folder);
