@@ -25,7 +25,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./client/run.ts")).runCommand,
   },
   list: {
-    summary: "list the models that the cluster can serve",
+    summary: "list the models that the cluster can serve (also: ls)",
     load: async () => (await import("./client/list.ts")).listCommand,
   },
   ps: {
@@ -53,7 +53,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./client/manage.ts")).copyCommand,
   },
   rm: {
-    summary: "remove a model",
+    summary: "remove models",
     load: async () => (await import("./client/manage.ts")).removeCommand,
   },
   stop: {
@@ -114,6 +114,8 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
 };
 
+/** Ollama's other names. */
+const ALIASES: Readonly<Record<string, string>> = { ls: "list" };
 const COMMAND_WIDTH = Math.max(...Object.keys(COMMANDS).map((name) => name.length));
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
 /** Mistakes in what the user wrote, as against things that went wrong. */
@@ -121,7 +123,11 @@ const USAGE_CODES = ["CONFIG_INVALID", "USAGE"];
 
 /** Runs one command and returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  const [name = "--help", ...rest] = argv;
+  const [first = "--help", ...others] = argv;
+  // `help run` is `run --help`.
+  const isHelp = first === "help" && others[0] !== undefined && !others[0].startsWith("-");
+  const [given = "", ...rest] = isHelp ? [others[0], "--help"] : [first, ...others];
+  const name = Object.hasOwn(ALIASES, given) ? (ALIASES[given] ?? given) : given;
   if (name === "--version" || name === "-v") {
     console.log(`ollamamax ${VERSION}`);
     return EXIT.ok;

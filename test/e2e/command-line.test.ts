@@ -30,6 +30,13 @@ t.test("--version and --help", async (t) => {
   }
 });
 
+t.test("help COMMAND, and Ollama's other names", async (t) => {
+  t.match(await run(["help", "run"]), { code: 0, stdout: /^ollamamax run MODEL/ });
+  t.match(await run(["ls", "--help"]), { code: 0, stdout: /^ollamamax list / });
+  t.match(await run(["help"]), { code: 0, stdout: /ollamamax COMMAND --help/ });
+  t.match(await run(["help", "nonsense"]), { code: 2, stderr: /no command "nonsense"/ });
+});
+
 t.test("mistakes end with code 2 and one line that says what to do", async (t) => {
   const rows: readonly [string[], Record<string, string>, RegExp][] = [
     [["nonsense"], {}, /^ollamamax: there is no command "nonsense"\. See ollamamax --help\.\n$/],

@@ -1,5 +1,6 @@
+import { AppError } from "../../core/errors.ts";
 import type { Arguments, Command } from "../command.ts";
-import { ApiClient } from "./api-client.ts";
+import { ApiClient, ClientError } from "./api-client.ts";
 import { followStatus } from "./follow-status.ts";
 
 export const stopCommand: Command = {
@@ -26,13 +27,25 @@ export const copyCommand: Command = {
 };
 
 export const removeCommand: Command = {
-  usage: "MODEL",
-  help: "Removes a model.",
+  usage: "MODEL...",
+  help: "Removes models, one after another. One that cannot be removed does not keep the others.",
   options: {},
   positionals: ["MODEL"],
-  run: async ({ positionals: [model = ""] }) => {
-    await ApiClient.of(process.env).send("DELETE", "/api/delete", { model });
-    console.log(`deleted '${model}'`);
+  restPositional: "MODEL",
+  run: async ({ positionals: models }) => {
+    const client = ApiClient.of(process.env);
+    const failures: string[] = [];
+    for (const model of models) {
+      try {
+        await client.send("DELETE", "/api/delete", { model });
+        console.log(`deleted '${model}'`);
+      } catch (error) {
+        // Nobody is there to be asked for the others.
+        if (!(error instanceof ClientError) || error.code !== "NODE_REFUSED") throw error;
+        failures.push(error.message);
+      }
+    }
+    if (failures.length > 0) throw new AppError("NOT_REMOVED", failures.join("\n"));
     return 0;
   },
 };

@@ -1,7 +1,7 @@
 import { AppError } from "../../core/errors.ts";
 import type { Command } from "../command.ts";
 import { formatTable } from "../table.ts";
-import { ApiClient, type Json } from "./api-client.ts";
+import { ApiClient, entriesOf, type Json } from "./api-client.ts";
 
 /** Each prints one field as it is. */
 const PARTS = ["license", "modelfile", "parameters", "system", "template"] as const;
@@ -14,7 +14,7 @@ export const showCommand: Command = {
     "Tells what is known of a model.",
     "",
     "  --license, --modelfile, --parameters, --system, --template   that part alone, as it is",
-    "  --verbose   every value of the file's metadata",
+    "  --verbose   every value of the file's metadata, and its tensors",
     "  --json      as the API says it",
   ].join("\n"),
   options: {
@@ -51,6 +51,7 @@ export function modelSections(shown: Json, verbose: boolean): string {
     ["context length", info[`${architecture}.context_length`]],
     ["embedding length", info[`${architecture}.embedding_length`]],
     ["quantization", details["quantization_level"]],
+    ["requires", shown["requires"]],
   ];
   const model = rows.filter(([, value]) => value !== undefined && value !== "");
   const capabilities = Array.isArray(shown["capabilities"]) ? shown["capabilities"] : [];
@@ -76,9 +77,35 @@ export function modelSections(shown: Json, verbose: boolean): string {
     ),
     section(
       "Metadata",
-      verbose ? Object.entries(info).map(([name, value]) => [name, JSON.stringify(value)]) : [],
+      verbose ? Object.entries(info).map(([name, value]) => [name, briefly(value)]) : [],
+    ),
+    section(
+      "Tensors",
+      verbose
+        ? entriesOf(shown["tensors"]).map(({ name, type, shape }) => [
+            ...[`${name}`, `${type}`, `[${Array.isArray(shape) ? shape.join(" ") : ""}]`],
+          ])
+        : [],
     ),
   ].join("");
+}
+
+/** A vocabulary has a hundred thousand words. */
+const ITEMS_SHOWN_MAX = 8;
+const ITEMS_CHARS_MAX = 60;
+
+function briefly(value: unknown): string {
+  if (!Array.isArray(value)) return JSON.stringify(value);
+  const items: string[] = [];
+  let chars = 0;
+  for (const item of value.slice(0, ITEMS_SHOWN_MAX)) {
+    const text = JSON.stringify(item);
+    chars += text.length;
+    if (items.length > 0 && chars > ITEMS_CHARS_MAX) break;
+    items.push(text);
+  }
+  const more = value.length - items.length;
+  return `[${items.join(", ")}${more > 0 ? `, +${more} more` : ""}]`;
 }
 
 function section(title: string, rows: readonly (readonly string[])[]): string {

@@ -1,0 +1,44 @@
+import t from "tap";
+import { modelSections } from "./show.ts";
+
+const SHOWN = {
+  details: { family: "llama", parameter_size: "1B", quantization_level: "F16" },
+  model_info: {
+    "general.architecture": "llama",
+    "llama.context_length": 1024,
+    "tokenizer.ggml.scores": new Array(1_024).fill(0),
+    "tokenizer.ggml.tokens": ["<unk>", "x".repeat(70), "b"],
+    "tokenizer.ggml.few": [1, 2],
+    "tokenizer.ggml.none": [],
+  },
+  tensors: [{ name: "token_embd.weight", type: "F16", shape: [128, 1_024] }],
+  capabilities: ["completion"],
+  requires: "0.14.0",
+  license: "MIT\n\nmore\nand more",
+};
+
+t.test("for people", (t) => {
+  const text = modelSections(SHOWN, false);
+  t.match(text, / {4}context length {2}1024\n/);
+  t.match(text, / {4}requires {8}0\.14\.0\n/);
+  t.match(text, /License\n {4}MIT\n {4}more\n\n$/);
+  t.notMatch(text, /Metadata|Tensors/);
+  t.notMatch(modelSections({}, false), /requires/);
+  t.end();
+});
+
+t.test("all of it, but not all of a vocabulary", (t) => {
+  const lines = modelSections(SHOWN, true)
+    .split("\n")
+    .map((line) => line.trim());
+  for (const line of [
+    "tokenizer.ggml.scores  [0, 0, 0, 0, 0, 0, 0, 0, +1016 more]",
+    'tokenizer.ggml.tokens  ["<unk>", +2 more]',
+    "tokenizer.ggml.few     [1, 2]",
+    "tokenizer.ggml.none    []",
+    "token_embd.weight  F16  [128 1024]",
+  ]) {
+    t.ok(lines.includes(line), line);
+  }
+  t.end();
+});
