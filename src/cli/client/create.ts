@@ -32,7 +32,7 @@ export const createCommand: Command = {
     json: { type: "boolean" },
   },
   positionals: ["MODEL"],
-  run: async ({ options, positionals: [model = ""] }) => {
+  run: async ({ options, positionals: [model = ""] }, outputGone) => {
     if (!parseModelName(model)) {
       const forms = "[host/][namespace/]model[:tag]";
       throw new AppError("USAGE", `${JSON.stringify(model)} is no model's name: take ${forms}`);
@@ -48,7 +48,7 @@ export const createCommand: Command = {
       ...{ model, ...(await sentParts(client, modelfile, folder)) },
       ...(options["quantize"] !== undefined && { quantize: options["quantize"] }),
     };
-    await followStatus(client, "/api/create", body, options["json"] === true);
+    await followStatus(client, "/api/create", body, options["json"] === true, outputGone);
     return 0;
   },
 };

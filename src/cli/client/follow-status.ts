@@ -10,12 +10,14 @@ export async function followStatus(
   path: string,
   body: Json,
   asJson: boolean,
+  outputGone: AbortSignal,
 ): Promise<void> {
   using stopping = shutdownSignal({ deadlineMs: STOP_MS });
+  const signal = AbortSignal.any([stopping, outputGone]);
   const isTerminal = process.stderr.isTTY;
   let bar: { readonly label: string; readonly progress: ProgressBar } | undefined;
   try {
-    for await (const item of client.stream(path, { ...body, stream: true }, stopping)) {
+    for await (const item of client.stream(path, { ...body, stream: true }, signal)) {
       if (asJson) {
         console.log(JSON.stringify(item));
         continue;

@@ -57,10 +57,15 @@ const MOVE_HELP = [
   "  --json       the node's own lines, in place of bars",
 ];
 
-async function move(call: "pull" | "push", { options, positionals }: Arguments): Promise<number> {
+async function move(
+  call: "pull" | "push",
+  { options, positionals }: Arguments,
+  outputGone: AbortSignal,
+): Promise<number> {
   const [model = ""] = positionals;
   const body = { model, ...(options["insecure"] && { insecure: true }) };
-  await followStatus(ApiClient.of(process.env), `/api/${call}`, body, options["json"] === true);
+  const client = ApiClient.of(process.env);
+  await followStatus(client, `/api/${call}`, body, options["json"] === true, outputGone);
   return 0;
 }
 
@@ -74,7 +79,7 @@ export const pullCommand: Command = {
   ].join("\n"),
   options: MOVE_OPTIONS,
   positionals: ["MODEL"],
-  run: (given) => move("pull", given),
+  run: (given, outputGone) => move("pull", given, outputGone),
 };
 
 export const pushCommand: Command = {
@@ -86,5 +91,5 @@ export const pushCommand: Command = {
   ].join("\n"),
   options: MOVE_OPTIONS,
   positionals: ["MODEL"],
-  run: (given) => move("push", given),
+  run: (given, outputGone) => move("push", given, outputGone),
 };

@@ -43,7 +43,7 @@ export const runCommand: Command = {
     const client = ApiClient.of(process.env);
     const settings = settingsOf(model, options);
     const piped = process.stdin.isTTY ? "" : await text(process.stdin);
-    await ready(client, settings, options["insecure"] === true);
+    await ready(client, settings, options["insecure"] === true, outputGone);
     const question = questionOf(piped, words);
     if (question !== "") await answer(client, settings, question, outputGone);
     else if (process.stdin.isTTY && process.stdout.isTTY) {
@@ -101,18 +101,19 @@ function keepAliveOf(text: string): string | number {
 }
 
 /** Loaded when the first question comes; pulled when nobody has it. */
-async function ready(client: ApiClient, settings: Settings, isInsecure: boolean): Promise<void> {
+async function ready(
+  client: ApiClient,
+  settings: Settings,
+  isInsecure: boolean,
+  outputGone: AbortSignal,
+): Promise<void> {
   const { model } = settings;
   try {
     await client.send("POST", "/api/show", { model });
   } catch (error) {
     if (!(error instanceof ClientError) || error.status !== 404) throw error;
-    await followStatus(
-      client,
-      "/api/pull",
-      { model, ...(isInsecure && { insecure: true }) },
-      false,
-    );
+    const body = { model, ...(isInsecure && { insecure: true }) };
+    await followStatus(client, "/api/pull", body, false, outputGone);
   }
   await client.send("POST", "/api/generate", loadRequest(settings));
 }

@@ -20,22 +20,23 @@ export const transfersCommand: Command = {
   ].join("\n"),
   options: { watch: { type: "boolean" }, json: { type: "boolean" } },
   positionals: [],
-  run: async ({ options }) => {
+  run: async ({ options }, outputGone) => {
     const client = ApiClient.of(process.env);
     using stopping = shutdownSignal({ deadlineMs: STOP_MS });
+    const signal = AbortSignal.any([stopping, outputGone]);
     const show = options["json"] ? (answer: Json) => JSON.stringify(answer) : tableOf;
     if (!options["watch"]) {
-      console.log(show(await client.get("/api/cluster/transfers", stopping)));
+      console.log(show(await client.get("/api/cluster/transfers", signal)));
       return 0;
     }
     try {
       for (let lines = 0; ; ) {
-        const text = show(await client.get("/api/cluster/transfers", stopping));
+        const text = show(await client.get("/api/cluster/transfers", signal));
         // In a terminal in place of what was there before.
         if (process.stdout.isTTY && lines > 0) process.stdout.write(`\x1b[${lines}F\x1b[J`);
         console.log(text);
         lines = text.split("\n").length;
-        await sleep(LOOK_MS, undefined, { signal: stopping });
+        await sleep(LOOK_MS, undefined, { signal });
       }
     } catch (error) {
       if (!stopping.aborted) throw error;
