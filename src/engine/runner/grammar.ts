@@ -1,29 +1,7 @@
-import {
-  type Llama,
-  LlamaGrammarEvaluationState,
-  LlamaJsonSchemaGrammar,
-  type LlamaModel,
-} from "node-llama-cpp";
+import { type Llama, LlamaGrammarEvaluationState, type LlamaModel } from "node-llama-cpp";
 import { InferenceError } from "../../core/errors.ts";
 import type { JsonFormat } from "../../core/inference.ts";
-import { type GrammarSchema, toGrammarSchema } from "./json-schema.ts";
-
-/** A JSON object, and nothing after it (llama.cpp's json.gbnf without its trailing space, so that the answer ends). */
-const JSON_GRAMMAR = String.raw`root ::= object
-value ::= object | array | string | number | "true" | "false" | "null"
-object ::= "{" ws ( string ":" ws value ws ( "," ws string ":" ws value ws )* )? "}"
-array ::= "[" ws ( value ws ( "," ws value ws )* )? "]"
-string ::= "\"" ( [^"\\\x7F\x00-\x1F] | "\\" ( ["\\/bfnrt] | "u" [0-9a-fA-F]{4} ) )* "\""
-number ::= "-"? ( "0" | [1-9] [0-9]{0,15} ) ( "." [0-9]{1,15} )? ( [eE] [-+]? [0-9]{1,3} )?
-ws ::= | " " | "\n" [ \t]{0,20}
-`;
-
-/** node-llama-cpp ends its schema grammars with four line feeds that the model would have to write. */
-const SCHEMA_TAIL = String.raw` "\n\n\n\n" [\n]*`;
-
-/** Its integers may have an exponent, which JSON Schema allows and many a client's decoder does not. */
-const INTEGER_RULE = /^integer-number-rule ::= .*$/m;
-const PLAIN_INTEGER = 'integer-number-rule ::= "-"? ("0" | [1-9] [0-9]{0,15})';
+import { schemaGrammar } from "./schema/schema-grammar.ts";
 
 export type GrammarState = LlamaGrammarEvaluationState;
 
@@ -34,7 +12,7 @@ export async function grammarFor(
   format: JsonFormat,
 ): Promise<GrammarState> {
   try {
-    const grammar = await llama.createGrammar({ grammar: grammarText(llama, format) });
+    const grammar = await llama.createGrammar({ grammar: grammarText(format) });
     return new LlamaGrammarEvaluationState({ model, grammar });
   } catch (error) {
     const quoted = JSON.stringify(JSON.stringify(format));
@@ -46,12 +24,9 @@ export async function grammarFor(
   }
 }
 
-/** As GBNF. */
-export function grammarText(llama: Llama, format: JsonFormat): string {
-  if (format === "json") return JSON_GRAMMAR;
-  const schema: GrammarSchema = toGrammarSchema(format);
-  const text = new LlamaJsonSchemaGrammar(llama, schema as never).grammar;
-  return text.replace(SCHEMA_TAIL, "").replace(INTEGER_RULE, PLAIN_INTEGER);
+/** As GBNF. What is only to be JSON is an object, as in Ollama. */
+export function grammarText(format: JsonFormat): string {
+  return schemaGrammar(format === "json" ? { type: "object" } : format);
 }
 
 /** The part of the addon that node-llama-cpp 3.22 has no public name for. */

@@ -83,7 +83,7 @@ async function sampleAnswer(
   });
   while (tokens < tokensMax && !signal.aborted) {
     const isHeld = job.format !== undefined && gate.open;
-    const grammar = isHeld && job.format ? grammarText(vision.text.llama, job.format) : undefined;
+    const grammar = isHeld && job.format ? grammarText(job.format) : undefined;
     const ask = askOf({ vision, job }, prompt, { text, grammar, maxTokens: tokensMax - tokens });
     for await (const step of vision.answer(ask, signal)) {
       if (step.kind === "silent") {
