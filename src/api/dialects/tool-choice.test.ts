@@ -51,32 +51,44 @@ t.test("what is shown, and whether it must be called", async (t) => {
   t.throws(() => chooseTools([F, {}], { name: "g" }), { message: /"g", which is not/ });
 });
 
+const callOf = (name: string, parameters: object) => ({
+  type: "object",
+  properties: {
+    name: { const: name },
+    arguments: { type: "object", additionalProperties: false, ...parameters },
+  },
+  required: ["name", "arguments"],
+});
+
 t.test("the JSON of a call", async (t) => {
-  const place = { type: "object" };
   const city = { type: "string" };
-  const h = tool("h", { properties: { city }, required: ["city"], $defs: { place } });
+  const h = tool("h", { properties: { city }, required: ["city"] });
   t.strictSame(callFormat([F, h]), {
-    oneOf: [
-      {
-        type: "object",
-        properties: {
-          name: { const: "f" },
-          arguments: { type: "object", additionalProperties: false },
-        },
-        required: ["name", "arguments"],
-      },
-      {
-        type: "object",
-        properties: {
-          name: { const: "h" },
-          arguments: {
-            ...{ type: "object", additionalProperties: false },
-            ...{ properties: { city }, required: ["city"] },
-          },
-        },
-        required: ["name", "arguments"],
-      },
-    ],
-    $defs: { place },
+    oneOf: [callOf("f", {}), callOf("h", { properties: { city }, required: ["city"] })],
   });
+});
+
+t.test("each tool's references lead into its own schema", async (t) => {
+  const place = (at: number) => `#/oneOf/${at}/properties/arguments`;
+  const using = (A: object, at = "#") => ({
+    properties: {
+      one: { $ref: `${at}/$defs/A` },
+      same: { anyOf: [{ $ref: `${at}/properties/one` }, { items: { $ref: at } }] },
+      // A property of that name, and values that only look like references.
+      $ref: { enum: [{ $ref: "#" }], default: { $ref: "#/$defs/A" }, const: "#" },
+      properties: { type: "object", properties: { $ref: { $ref: `${at}/$defs/A` } } },
+    },
+    $defs: { A },
+  });
+  const [string, integer] = [{ type: "string" }, { type: "integer" }];
+  t.strictSame(callFormat([tool("f", using(string)), tool("g", using(integer))]), {
+    oneOf: [callOf("f", using(string, place(0))), callOf("g", using(integer, place(1)))],
+  });
+  const others = { allOf: [{ $ref: "https://example.com/#/a" }, { $ref: "#anchor" }] };
+  t.strictSame(callFormat([tool("f", others)]), { oneOf: [callOf("f", others)] });
+});
+
+t.test("as deep as a body may be", async (t) => {
+  const deep = Array.from({ length: 256 }).reduce<object>((a) => ({ properties: { a } }), {});
+  t.strictSame(callFormat([tool("f", deep)]), { oneOf: [callOf("f", deep)] });
 });

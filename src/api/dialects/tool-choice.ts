@@ -1,6 +1,7 @@
 import type { JsonFormat } from "../../core/inference.ts";
 import { HttpError } from "../http/http-error.ts";
 import { isRecord } from "../json/decode.ts";
+import { movedSchema } from "./moved-schema.ts";
 
 type Tool = Readonly<Record<string, unknown>>;
 
@@ -66,22 +67,20 @@ function nameIn(fields: Tool): string {
 
 /** The JSON that a call of one of the tools is, for a model that must call one. */
 export function callFormat(tools: readonly Tool[]): JsonFormat {
-  const functions = tools.map(functionOf).map(({ name, parameters }) => {
-    const { $defs, ...schema } = isRecord(parameters) ? parameters : {};
-    return { name, schema, definitions: isRecord($defs) ? $defs : {} };
-  });
   return {
-    oneOf: functions.map(({ name, schema }) => ({
+    oneOf: tools.map(functionOf).map(({ name, parameters }, at) => ({
       type: "object",
       properties: {
         name: { const: name },
-        // What a tool does not tell of, it does not take.
-        arguments: { type: "object", additionalProperties: false, ...schema },
+        arguments: {
+          // What a tool does not tell of, it does not take.
+          ...{ type: "object", additionalProperties: false },
+          ...(isRecord(parameters) &&
+            movedSchema(parameters, `#/oneOf/${at}/properties/arguments`)),
+        },
       },
       required: ["name", "arguments"],
     })),
-    // References are from the root.
-    $defs: Object.assign({}, ...functions.map(({ definitions }) => definitions)),
   };
 }
 
