@@ -2,6 +2,7 @@ import t from "tap";
 import { digestOf } from "../../../test/fixtures/fake-cluster.ts";
 import { seededRandom } from "../../../test/fixtures/seeded-random.ts";
 import type { GenerateRequest, Logprob, RoutedEvent } from "../../core/inference.ts";
+import type { OutputFormat } from "../../core/output-format.ts";
 import { type Piece, pieceReader } from "./pieces.ts";
 
 const REQUEST: GenerateRequest = {
@@ -75,4 +76,36 @@ t.test("an answer that must be a call", async (t) => {
     ENDED,
   ]);
   t.strictSame(read([STARTED, END], true), [ENDED]);
+});
+
+t.test("a call that must come stands behind the thoughts", async (t) => {
+  const started = (output: OutputFormat): RoutedEvent => ({ ...STARTED, output });
+  const THINK = { open: "<think>", close: "</think>" };
+  const header = "<|start|>assistant<|channel|>";
+  const rows: readonly (readonly [what: string, format: OutputFormat, text: string])[] = [
+    ["thoughts", { thinking: THINK }, `<think>\nhm\n</think>\n\n${CALL}`],
+    ["begun", { calls: "hermes", thinking: THINK, beginsThinking: true }, `hm\n</think>${CALL}`],
+    [
+      "gpt-oss, in the channel of its answer",
+      { calls: "harmony" },
+      `<|channel|>analysis<|message|>hm<|end|>${header}final <|constrain|>json<|message|>${CALL}`,
+    ],
+    [
+      "gpt-oss, in its own form",
+      { calls: "harmony" },
+      `<|channel|>analysis<|message|>hm<|end|>${header}commentary to=functions.f <|constrain|>json<|message|>{"a": 1}<|call|>`,
+    ],
+  ];
+  const call = { id: /^call_[0-9a-f]{24}$/, name: "f", arguments: { a: 1 } };
+  for (const [what, format, all] of rows) {
+    for (const pieces of [[all], all.split("")]) {
+      const got = read([started(format), ...pieces.map((piece) => text(piece)), END], true);
+      const thought = got.flatMap((piece) => (piece.type === "thinking" ? piece.text : []));
+      t.equal(thought.join(""), "hm", what);
+      t.match(got.slice(thought.length), [{ type: "call", call }, ENDED], what);
+      t.equal(got.length, thought.length + 2, what);
+    }
+  }
+  const cut = read([started({ thinking: THINK }), text('<think>hm</think>{"name":'), END], true);
+  t.strictSame(cut, [{ type: "thinking", text: "hm" }, { type: "text", text: '{"name":' }, ENDED]);
 });

@@ -1,4 +1,10 @@
-import type { GenerateRequest, Logprob, RoutedEvent, ToolCall } from "../../core/inference.ts";
+import type {
+  GenerateInput,
+  GenerateRequest,
+  Logprob,
+  RoutedEvent,
+  ToolCall,
+} from "../../core/inference.ts";
 import type { Random } from "../../core/random.ts";
 import { callOf } from "../output/call-of.ts";
 import { type Output, OutputReader } from "../output/output-reader.ts";
@@ -32,7 +38,7 @@ export function pieceReader(
   request: GenerateRequest,
   { random, mustCall }: { readonly random: Random; readonly mustCall: boolean },
 ): ReadPieces {
-  const read = mustCall ? callReader(random) : outputReader(request, random);
+  const read = mustCall ? callReader(request, random) : outputReader(request, random);
   return (event) => {
     if (event.type === "rendered") return [event];
     if (event.type !== "end") return read(event);
@@ -59,14 +65,34 @@ function piecesOf({ parts, logprobs }: Output): readonly Piece[] {
   });
 }
 
-/** An answer that was cut before its end is no call, and goes out as it is. */
-function callReader(random: Random): ReadPieces {
+/**
+ * The JSON of a call stands where the answer would: behind the thoughts of a model that has them, and in a channel of gpt-oss,
+ * which may also call in its own form. An answer that was cut before its end is no call, and goes out as it is.
+ */
+function callReader(request: GenerateRequest, random: Random): ReadPieces {
+  const reader = new OutputReader({ input: withoutTools(request.input) }, random);
   let json = "";
+  let called = false;
   return (event) => {
-    if (event.type === "text") json += event.text;
-    if (event.type !== "end") return [];
-    const call = callOf(json);
-    if (call) return [{ type: "call", call: { ...call, id: newId("call_", random) } }];
-    return json === "" ? [] : [{ type: "text", text: json }];
+    const pieces: Piece[] = [];
+    for (const part of reader.read(event)?.parts ?? []) {
+      if (part.type === "content") json += part.text;
+      else pieces.push(part.type === "call" ? callPiece(part.call, random) : part);
+    }
+    called ||= pieces.some(({ type }) => type === "call");
+    if (event.type !== "end") return pieces;
+    const call = called ? undefined : callOf(json);
+    if (call) pieces.push(callPiece(call, random));
+    else if (json !== "") pieces.push({ type: "text", text: json });
+    return pieces;
   };
+}
+
+function callPiece(call: ToolCall, random: Random): Piece {
+  return { type: "call", call: { ...call, id: newId("call_", random) } };
+}
+
+/** Then the marks of calls are text, but for harmony's, whose calls have a recipient. */
+function withoutTools(input: GenerateInput): GenerateInput {
+  return input.kind === "messages" ? { ...input, tools: [] } : input;
 }
