@@ -91,6 +91,46 @@ const ROWS: readonly (readonly [model: string, template: string, format: OutputF
     { thinking: { open: "<seed:think>", close: "</seed:think>" } },
   ],
   [
+    "Seed-OSS with tools",
+    "{% if tools %}<seed:tool_call>\n<function={{ name }}></seed:think>",
+    { calls: "seed", thinking: { open: "<seed:think>", close: "</seed:think>" } },
+  ],
+  ["Nemotron Mini", "<toolcall> {'name': '...'} </toolcall>", { calls: "nemotron" }],
+  ["LFM 2", "{{ '<|tool_call_start|>[' }}", { calls: "python" }],
+  ["OLMo 3", "{{ '<function_calls>' + m['function_calls'] }}", { calls: "python" }],
+  ["FunctionGemma", "<start_function_call>call:{{ name }}", { calls: "functiongemma" }],
+  [
+    "Gemma 4",
+    "{{ '<|channel>thought\n<channel|>' }}{{ '<|tool_call>call:' }}",
+    { calls: "gemma4", thinking: { open: "<|channel>", close: "<channel|>" } },
+  ],
+  [
+    "Command R",
+    "Write 'Action:' followed by a list: ```json\n[{\"tool_name\": title}]```",
+    { calls: "action" },
+  ],
+  [
+    "Hunyuan",
+    "<tool_calls>[...]</tool_calls>{{ c.split('</think>')[-1] }}<answer></answer>",
+    { calls: "hunyuan", thinking: THINK, wrapper: { open: "<answer>", close: "</answer>" } },
+  ],
+  [
+    "Granite 3.3",
+    "Write your thoughts between <think></think> and your response between <response></response>",
+    { thinking: THINK, wrapper: { open: "<response>", close: "</response>" } },
+  ],
+  [
+    "Granite 3.2",
+    "Write your thoughts after 'Here is my thought process:' and your response after 'Here is my response:'",
+    { thinking: { open: "Here is my thought process:", close: "Here is my response:" } },
+  ],
+  [
+    "EXAONE Deep",
+    "{{ '[|assistant|]<thought>\n' }}",
+    { thinking: { open: "<thought>", close: "</thought>" } },
+  ],
+  ["one that shows tools, and no mark", "{% if tools %}{{ tools | tojson }}", { calls: "json" }],
+  [
     "one that strips its thoughts and does not write the first mark",
     "{{ content.split('</think>')[-1] }}",
     { thinking: THINK },
@@ -115,6 +155,8 @@ t.test("whether the prompt begins the thinking", (t) => {
     ["assistant\n<think>\n\n</think>\n\n", { thinking: THINK }, false],
     ["assistant\n", { thinking: THINK }, false],
     ["<think>", {}, false],
+    ["<|channel>", { thinking: { open: "<|channel>", close: "<channel|>" } }, true],
+    ["<|channel>thought\n", { thinking: { open: "<|channel>", close: "<channel|>" } }, true],
   ];
   for (const [prompt, format, begins] of rows) {
     t.same(answerFormatOf(format, prompt), begins ? { ...format, beginsThinking: true } : format);

@@ -2,12 +2,17 @@
 export interface OutputFormat {
   /** One of CALL_FORMATS; another one is a newer version's, and unknown here. */
   readonly calls?: string;
-  readonly thinking?: ThinkingMarks;
+  /** Around calls in JSON, where the template has marks of its own. */
+  readonly callMarks?: Marks;
+  readonly thinking?: Marks;
   /** The prompt ends inside a block of thinking, so the answer begins there. */
   readonly beginsThinking?: boolean;
+  /** Around the answer itself. */
+  readonly wrapper?: Marks;
 }
 
-export interface ThinkingMarks {
+/** The closing one may be empty where nobody knows it. */
+export interface Marks {
   readonly open: string;
   readonly close: string;
 }
@@ -22,9 +27,17 @@ export const CALL_FORMATS = [
   "kimi",
   "minimax",
   "command",
+  "action",
   "granite",
   "nemotron",
   "phi",
+  "hunyuan",
+  "seed",
+  "python",
+  "functiongemma",
+  "gemma4",
+  // JSON with the template's own marks, or none: of templates that are none of the others'.
+  "json",
 ] as const;
 export type CallFormat = (typeof CALL_FORMATS)[number];
 
@@ -39,41 +52,84 @@ const CALLS: readonly (readonly [format: CallFormat, ...words: string[]])[] = [
   ["mistral", "[TOOL_CALLS]"],
   ["kimi", "<|tool_call_argument_begin|>"],
   ["minimax", "<minimax:tool_call>"],
+  ["seed", "<seed:tool_call>"],
   ["command", "<|START_ACTION|>"],
+  ["action", "Action:", "```json", "tool_name"],
   ["granite", "<|start_of_role|>", "<|tool_call|>"],
   ["nemotron", "<TOOLCALL>"],
+  ["nemotron", "<toolcall>"],
+  ["functiongemma", "<start_function_call>"],
+  ["gemma4", "<|tool_call>"],
   ["phi", "<|/tool|>"],
   ["phi", "functools["],
+  ["python", "<|tool_call_start|>"],
+  ["python", "<function_calls>"],
+  ["hunyuan", "<tool_calls>"],
   ["hermes", "<tool_call>"],
   ["llama", "<|python_tag|>"],
   ["llama", "<|python_start|>"],
   ["llama", "<|start_header_id|>", '"parameters"'],
   ["llama", "<|header_start|>", '"parameters"'],
+  // Llama 4, told to call in Python.
+  ["llama", "<|header_start|>", "func_name1(params_name1="],
 ];
 
-const THINKING: readonly ThinkingMarks[] = [
-  { open: "<think>", close: "</think>" },
+export const THINK: Marks = { open: "<think>", close: "</think>" };
+/** Gemma 4: the name of the channel follows. */
+export const CHANNEL_OPEN = "<|channel>";
+const CHANNEL_NAME = "thought";
+
+const THINKING: readonly Marks[] = [
+  THINK,
   { open: "[THINK]", close: "[/THINK]" },
   { open: "<seed:think>", close: "</seed:think>" },
   { open: "<|START_THINKING|>", close: "<|END_THINKING|>" },
+  { open: CHANNEL_OPEN, close: "<channel|>" },
+  // EXAONE Deep, and Granite 3.2.
+  { open: "<thought>", close: "</thought>" },
+  { open: "Here is my thought process:", close: "Here is my response:" },
 ];
 
-/** Of a model with this chat template, Jinja or Go. */
+/** Granite 3.3 and ERNIE 4.5; Hunyuan. */
+const WRAPPERS: readonly Marks[] = [
+  { open: "<response>", close: "</response>" },
+  { open: "<answer>", close: "</answer>" },
+];
+
+/** Of a model with this Jinja template; one that shows tools without a word of how to call them is answered in JSON. */
 export function outputFormatOf(template: string): OutputFormat {
-  const calls = CALLS.find(([, ...words]) => words.every((word) => template.includes(word)))?.[0];
+  const calls =
+    callFormatIn(template) ?? (/\btools\b|\btool_calls?\b/.test(template) ? "json" : undefined);
   // Its channels tell thinking apart.
   if (calls === "harmony") return { calls };
-  const thinking =
-    THINKING.find(({ open, close }) => template.includes(open) || template.includes(close)) ??
-    (template.includes("enable_thinking") ? THINKING[0] : undefined);
-  return { ...(calls && { calls }), ...(thinking && { thinking }) };
+  const thinking = thinkingIn(template);
+  const wrapper = wrapperIn(template);
+  return { ...(calls && { calls }), ...(thinking && { thinking }), ...(wrapper && { wrapper }) };
+}
+
+/** The format whose words stand in the template, Jinja or Go. */
+export function callFormatIn(template: string): CallFormat | undefined {
+  return CALLS.find(([, ...words]) => words.every((word) => template.includes(word)))?.[0];
+}
+
+export function thinkingIn(template: string): Marks | undefined {
+  const known = THINKING.find(
+    ({ open, close }) => template.includes(open) || template.includes(close),
+  );
+  return known ?? (template.includes("enable_thinking") ? THINK : undefined);
+}
+
+export function wrapperIn(template: string): Marks | undefined {
+  return WRAPPERS.find(({ open, close }) => template.includes(open) && template.includes(close));
 }
 
 /** Of the answer to one prompt. */
 export function answerFormatOf(format: OutputFormat, prompt: string): OutputFormat {
   const open = format.thinking?.open;
-  const begins = open !== undefined && prompt.trimEnd().endsWith(open);
-  return begins ? { ...format, beginsThinking: true } : format;
+  if (open === undefined) return format;
+  const end = prompt.trimEnd();
+  const isNamed = open === CHANNEL_OPEN && end.endsWith(open + CHANNEL_NAME);
+  return isNamed || end.endsWith(open) ? { ...format, beginsThinking: true } : format;
 }
 
 export function canThink({ calls, thinking }: OutputFormat): boolean {

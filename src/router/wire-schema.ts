@@ -13,7 +13,7 @@ import type {
   TokensRequest,
   ToolCall,
 } from "../core/inference.ts";
-import type { OutputFormat, ThinkingMarks } from "../core/output-format.ts";
+import type { Marks, OutputFormat } from "../core/output-format.ts";
 import {
   anything,
   boolean,
@@ -184,9 +184,12 @@ const integers = listOf(integer, UNBOUNDED);
 const token = { token: string, logprob: number, bytes: integers };
 const top = listOf(objectOf<TokenLogprob>(token, "left aside"), UNBOUNDED);
 const logprob = objectOf<Logprob>({ ...token, top: optional(top) }, "left aside");
-const thinking = objectOf<ThinkingMarks>({ open: string, close: string }, "left aside");
+const marks = objectOf<Marks>({ open: string, close: string }, "left aside");
 const output = objectOf<OutputFormat>(
-  { calls: optional(string), thinking: optional(thinking), beginsThinking: optional(boolean) },
+  {
+    ...{ calls: optional(string), callMarks: optional(marks), wrapper: optional(marks) },
+    ...{ thinking: optional(marks), beginsThinking: optional(boolean) },
+  },
   "left aside",
 );
 const event = byTag<"type", GenerateEvent>(

@@ -1,5 +1,5 @@
-import { JsonScan } from "./json-scan.ts";
 import type { OutputPart } from "./output-part.ts";
+import { type Opening, ValueScan } from "./value-scan.ts";
 
 /** A step of parsing: it yields parts, or undefined where it needs more text. */
 export type Parse<T> = Generator<OutputPart | undefined, T, undefined>;
@@ -107,18 +107,26 @@ export class Cursor {
 
   /** Holds what comes before the word, and the word; undefined when it does not come soon enough. */
   *before(word: string, charsMax = HELD_CHARS_MAX): Parse<string | undefined> {
+    return (yield* this.upTo([word], charsMax))?.text;
+  }
+
+  /** The same of several words, and which of them it was. */
+  *upTo(
+    words: readonly string[],
+    charsMax = HELD_CHARS_MAX,
+  ): Parse<{ readonly text: string; readonly word: string } | undefined> {
     const before = this.#held.length;
     let left = Math.min(charsMax, this.#room);
     for (;;) {
-      const at = this.#next.indexOf(word);
-      const sure = at < 0 ? this.#next.length - heldLength(this.#next, [word]) : at;
+      const found = firstMark(this.#next, words);
+      const sure = found?.at ?? this.#next.length - heldLength(this.#next, words);
       this.#look(Math.min(sure, left));
       if (sure > left) return undefined;
       left -= sure;
-      if (at >= 0) {
+      if (found) {
         const text = this.#held.slice(before);
-        this.#look(word.length);
-        return text;
+        this.#look(found.mark.length);
+        return { text, word: found.mark };
       }
       if (!(yield* this.#more())) return undefined;
     }
@@ -138,10 +146,15 @@ export class Cursor {
     yield* this.run(SPACES);
   }
 
-  /** Holds a JSON object, as text; undefined when what comes is none, or is too long. */
-  *json(): Parse<string | undefined> {
+  /** Whether no more text will come. */
+  *isOver(): Parse<boolean> {
+    return this.#next === "" && !(yield* this.#more());
+  }
+
+  /** Holds an object, or the arguments of a call, as text; undefined when what comes is none, or is too long. */
+  *value(opening: Opening = "{"): Parse<string | undefined> {
     const before = this.#held.length;
-    const scan = new JsonScan();
+    const scan = new ValueScan(opening);
     for (;;) {
       const { length, state } = scan.scan(this.#next.slice(0, this.#room));
       this.#look(length);

@@ -2,7 +2,9 @@ import type { ToolCall } from "../../core/inference.ts";
 import type { CallFamily } from "./call-family.ts";
 import { namedCall } from "./call-of.ts";
 import type { Cursor, Parse } from "./cursor.ts";
-import { define, NAME_CHARS_MAX } from "./tagged-calls.ts";
+import { define } from "./define.ts";
+import { given } from "./listed-calls.ts";
+import { NAME_CHARS_MAX } from "./tagged-calls.ts";
 import { argumentOf, type Tools } from "./tools.ts";
 
 /** What begins the name of each tag: as it was trained, doubled as some write it in long conversations, and left out. */
@@ -49,15 +51,12 @@ function* invoked(cursor: Cursor, tools: Tools): Parse<boolean> {
   const call = (yield* cursor.comes(["{"]))
     ? namedCall(name, yield* wholeJson(cursor))
     : yield* taggedArguments(cursor, name, tools);
-  if (!call) return false;
-  cursor.drop();
-  yield { type: "call", call };
-  return true;
+  return yield* given(cursor, call);
 }
 
 /** Some write all arguments as one object. */
 function* wholeJson(cursor: Cursor): Parse<string | undefined> {
-  const json = yield* cursor.json();
+  const json = yield* cursor.value();
   yield* cursor.spaces();
   yield* cursor.oneOf(INVOKE_END);
   return json;

@@ -1,6 +1,7 @@
 import { type CallFamily, NAME } from "./call-family.ts";
 import { namedCall } from "./call-of.ts";
 import type { Cursor, Parse } from "./cursor.ts";
+import { given } from "./listed-calls.ts";
 
 /** Tokens around all calls of an answer and around each; each has as many names as models write it with. */
 interface Enclosure {
@@ -60,7 +61,7 @@ export const deepseek = enclosed(DEEPSEEK, function* (cursor) {
   yield* cursor.spaces();
   const fenced = yield* cursor.word("```json");
   yield* cursor.spaces();
-  const call = namedCall(after === "" ? before : after, yield* cursor.json());
+  const call = namedCall(after === "" ? before : after, yield* cursor.value());
   if (!call || call.name === "") return false;
   cursor.drop();
   yield { type: "call", call };
@@ -84,11 +85,11 @@ export const kimi = enclosed(KIMI, function* (cursor) {
   const id = yield* cursor.run(NAME);
   yield* cursor.spaces();
   const name = KIMI_ID.exec(id)?.[1];
-  if (name === undefined || !(yield* cursor.word(KIMI_ARGUMENTS))) return false;
+  if (name === undefined) return false;
+  const hasMark = yield* cursor.word(KIMI_ARGUMENTS);
   yield* cursor.spaces();
-  const call = namedCall(name, yield* cursor.json(), id);
-  if (!call) return false;
-  cursor.drop();
-  yield { type: "call", call };
-  return true;
+  // A tool that takes nothing is called with nothing.
+  const isEmpty = yield* cursor.comes(KIMI.callEnd);
+  if (!hasMark && !isEmpty) return false;
+  return yield* given(cursor, namedCall(name, isEmpty ? "{}" : yield* cursor.value(), id));
 });

@@ -1,98 +1,90 @@
 import type { CallFormat } from "../../core/output-format.ts";
+import { action, bareCalls } from "./bare-calls.ts";
 import { type CallFamily, NAME } from "./call-family.ts";
-import { callOf, namedCall } from "./call-of.ts";
+import { namedCall } from "./call-of.ts";
 import type { Cursor, Parse } from "./cursor.ts";
 import { dsml } from "./dsml-calls.ts";
 import { deepseek, kimi } from "./enclosed-calls.ts";
-import { listed, listedCalls, oneCall } from "./listed-calls.ts";
+import { functionGemma, gemma4 } from "./gemma-calls.ts";
+import { callList, closed, given, listed, oneCall } from "./listed-calls.ts";
+import { eitherCall, python } from "./python-calls.ts";
 import { functionCall, invokeCall, keyedCall } from "./tagged-calls.ts";
 import type { Tools } from "./tools.ts";
 
 const FUNCTION = "<function=";
+const FENCE = "```";
 
 /**
  * `<tool_call>{"name": …, "arguments": {…}}</tool_call>`: Hermes 2 and 3, Qwen 2.5 and 3, and those trained like them. Some
- * write a list or tags inside in place of JSON; Qwen 3 Coder often leaves out the mark before its tags.
+ * write a list, a block of Markdown or tags inside in place of JSON; Qwen 3 Coder often leaves out the mark before its tags.
  */
-const hermes: CallFamily = {
-  marks: ["<tool_call>", FUNCTION],
-  *calls(cursor, tools, mark) {
-    const isBare = mark === FUNCTION;
-    for (let count = 0; ; count++) {
-      if (count > 0) yield* cursor.run(/^[\s,]+/);
-      else yield* cursor.spaces();
-      if (count > 0 && (yield* cursor.word("</tool_call>"))) {
-        cursor.drop();
-        return true;
+function hermesWith(open: string, close: string): CallFamily {
+  return {
+    marks: [open, FUNCTION],
+    *calls(cursor, tools, mark) {
+      if (mark === FUNCTION) return yield* bareFunction(cursor, tools, close);
+      yield* cursor.spaces();
+      for (let count = 0; ; count++) {
+        // Small models close a brace more than they have opened.
+        if (count > 0) yield* cursor.run(/^[\s,}]+/);
+        if (count > 0 && (yield* cursor.word(close))) {
+          cursor.drop();
+          return true;
+        }
+        const found = yield* hermesCall(cursor, tools, close);
+        if (found && cursor.held.trim() === "") continue;
+        if (/^[\s}]*$/.test(cursor.held)) cursor.drop();
+        return found || count > 0;
       }
-      if (isBare && count > 0) return true;
-      const found = isBare
-        ? yield* functionCall(cursor, tools, { isKnown: true })
-        : yield* hermesCall(cursor, tools);
-      if (!found) return count > 0;
-    }
-  },
-};
-
-function* hermesCall(cursor: Cursor, tools: Tools): Parse<boolean> {
-  if (yield* cursor.word(FUNCTION)) return yield* functionCall(cursor, tools);
-  if (yield* cursor.word("[")) return yield* listedCalls(cursor);
-  if (!(yield* cursor.comes(["{"]))) return yield* keyedCall(cursor, tools);
-  return yield* oneCall(cursor);
+    },
+  };
 }
 
-/** What a call's JSON may begin with: everything else is an answer in JSON. */
-const LLAMA_KEYS = ['"name"', '"parameters"', '"arguments"', '"type"', '"function"', '"id"'];
+function* bareFunction(cursor: Cursor, tools: Tools, close: string): Parse<boolean> {
+  yield* cursor.spaces();
+  const call = functionCall(cursor, tools, { close, isKnown: true });
+  return yield* closed(cursor, call, [close]);
+}
+
+function* hermesCall(cursor: Cursor, tools: Tools, close: string): Parse<boolean> {
+  if (yield* cursor.word(FUNCTION)) return yield* functionCall(cursor, tools, { close });
+  if (yield* cursor.word(FENCE)) {
+    yield* cursor.word("json");
+    yield* cursor.spaces();
+    return yield* closed(cursor, jsonCalls(cursor), [FENCE]);
+  }
+  if (yield* cursor.comes(["{", "["])) return yield* jsonCalls(cursor);
+  return yield* keyedCall(cursor, tools);
+}
+
+/** `<tool_calls>` around a list, or around a call in each line: Hunyuan, Jamba, MiniMax M1; some have Hermes' inside. */
+const hunyuan: CallFamily = {
+  marks: ["<tool_calls>", "<tool_call>"],
+  *calls(cursor, tools, mark) {
+    const hermes = CALL_FAMILIES.hermes.calls;
+    if (mark === "<tool_call>") return yield* hermes(cursor, tools, mark);
+    yield* cursor.spaces();
+    const one = function* (): Parse<boolean> {
+      if (!(yield* cursor.word("<tool_call>"))) return yield* oneCall(cursor);
+      return yield* hermes(cursor, tools, "<tool_call>");
+    };
+    return yield* closed(cursor, callList(cursor, one), ["</tool_calls>"]);
+  },
+};
 
 /**
  * `{"name": …, "parameters": {…}}`, after a mark or as the whole answer, and more of them after a semicolon: Llama 3.1 to 4.
- * Without the mark only the names of tools that were given tell a call from an answer in JSON; small ones put it into a
- * block of Markdown.
+ * The last writes a list of calls in Python, too; behind the mark of the others such a list is code for an interpreter.
  */
 const llama: CallFamily = {
   marks: ["<|python_tag|>", "<|python_start|>"],
-  *calls(cursor) {
+  *calls(cursor, tools) {
     yield* cursor.spaces();
-    return yield* closed(cursor, llamaCalls(cursor, undefined), "<|python_end|>");
+    const one = () => eitherCall(cursor, tools, { isKnown: true });
+    return yield* closed(cursor, callList(cursor, one), ["<|python_end|>"]);
   },
-  *bare(cursor, tools) {
-    yield* cursor.spaces();
-    if (!(yield* cursor.word("```"))) return yield* llamaCalls(cursor, tools);
-    yield* cursor.word("json");
-    yield* cursor.spaces();
-    return yield* closed(cursor, llamaCalls(cursor, tools), "```");
-  },
+  bare: bareCalls,
 };
-
-/** Drops the mark that ends the calls, if it comes. */
-function* closed(cursor: Cursor, calls: Parse<boolean>, mark: string): Parse<boolean> {
-  if (!(yield* calls)) return false;
-  yield* cursor.spaces();
-  if (cursor.held.trim() === "" && (yield* cursor.word(mark))) cursor.drop();
-  return true;
-}
-
-function* llamaCalls(cursor: Cursor, tools: Tools | undefined): Parse<boolean> {
-  for (let count = 0; ; count++) {
-    if (!(yield* llamaBegins(cursor))) return count > 0;
-    const call = callOf(yield* cursor.json());
-    if (!call || tools?.has(call.name) === false) return count > 0;
-    cursor.drop();
-    yield { type: "call", call };
-    yield* cursor.run(/^[\s;,]+/);
-  }
-}
-
-function* llamaBegins(cursor: Cursor): Parse<boolean> {
-  const { length } = cursor.held;
-  let begins = yield* cursor.word("{");
-  if (begins) {
-    yield* cursor.spaces();
-    begins = (yield* cursor.oneOf(LLAMA_KEYS)) !== undefined;
-  }
-  cursor.back(length);
-  return begins;
-}
 
 /**
  * `[TOOL_CALLS] [{"name": …, "arguments": {…}, "id": …}, …]`, and since the tokenizer's version 11
@@ -102,18 +94,23 @@ const mistral: CallFamily = {
   marks: ["[TOOL_CALLS]"],
   *calls(cursor) {
     yield* cursor.spaces();
-    if (yield* cursor.word("[")) return yield* listedCalls(cursor);
+    if (yield* cursor.comes(["{", "["])) return yield* jsonCalls(cursor);
     const name = yield* cursor.run(NAME);
-    const id = (yield* cursor.word("[CALL_ID]")) ? yield* cursor.run(NAME) : undefined;
+    yield* cursor.spaces();
+    const hasId = yield* cursor.word("[CALL_ID]");
+    yield* cursor.spaces();
+    const id = hasId ? yield* cursor.run(NAME) : undefined;
+    yield* cursor.spaces();
     yield* cursor.word("[ARGS]");
     yield* cursor.spaces();
-    const call = name === "" ? undefined : namedCall(name, yield* cursor.json(), id);
-    if (!call) return false;
-    cursor.drop();
-    yield { type: "call", call };
-    return true;
+    if (name === "") return false;
+    return yield* given(cursor, namedCall(name, yield* cursor.value(), id));
   },
 };
+
+function jsonCalls(cursor: Cursor): Parse<boolean> {
+  return callList(cursor, () => oneCall(cursor));
+}
 
 /** `<minimax:tool_call><invoke name="…"><parameter name="…">…</parameter></invoke>…</minimax:tool_call>`: MiniMax M2. */
 const minimax: CallFamily = {
@@ -125,7 +122,7 @@ const minimax: CallFamily = {
         cursor.drop();
         return true;
       }
-      if (!(yield* invokeCall(cursor, tools))) return count > 0;
+      if (!(yield* invokeCall(cursor, tools, { close: "</minimax:tool_call>" }))) return count > 0;
     }
   },
 };
@@ -136,18 +133,26 @@ const command: CallFamily = {
   silent: ["<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_TEXT|>", "<|END_TEXT|>"],
 };
 
-/** Harmony is more than calls: see `harmony.ts`. */
-export const CALL_FAMILIES: Readonly<Record<Exclude<CallFormat, "harmony">, CallFamily>> = {
-  hermes,
-  llama,
-  mistral,
-  deepseek,
-  dsml,
-  kimi,
-  minimax,
-  command,
-  // Granite 3; since 4 it writes as Hermes does.
-  granite: listed(["<|tool_call|>", "<tool_call>"], ["</tool_call>"]),
-  nemotron: listed(["<TOOLCALL>"], ["</TOOLCALL>"]),
-  phi: listed(["functools", "<|tool_call|>"], ["<|/tool_call|>"]),
-};
+/** Harmony is more than calls (see `harmony.ts`), and those that a template has of its own are told with it. */
+export const CALL_FAMILIES: Readonly<Record<Exclude<CallFormat, "harmony" | "json">, CallFamily>> =
+  {
+    hermes: hermesWith("<tool_call>", "</tool_call>"),
+    llama,
+    mistral,
+    deepseek,
+    dsml,
+    kimi,
+    minimax,
+    command,
+    action,
+    // Granite 3; since 4 it writes as Hermes does.
+    granite: listed(["<|tool_call|>", "<tool_call>"], ["</tool_call>"]),
+    // Llama Nemotron and Nano 2 in capitals, Mini in small letters.
+    nemotron: listed(["<TOOLCALL>", "<toolcall>"], ["</TOOLCALL>", "</toolcall>"]),
+    phi: listed(["functools", "<|tool_call|>"], ["<|/tool_call|>"]),
+    hunyuan,
+    seed: hermesWith("<seed:tool_call>", "</seed:tool_call>"),
+    python,
+    functiongemma: functionGemma,
+    gemma4,
+  };

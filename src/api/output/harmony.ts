@@ -1,5 +1,6 @@
 import { namedCall } from "./call-of.ts";
 import type { Cursor, Parse } from "./cursor.ts";
+import { given } from "./listed-calls.ts";
 import type { Tools } from "./tools.ts";
 
 /**
@@ -8,15 +9,17 @@ import type { Tools } from "./tools.ts";
  * to the user before a call, or the call itself: `to=functions.name`.
  */
 const MESSAGE = "<|message|>";
-const BEGINS = ["<|start|>", "<|channel|>", MESSAGE];
+const CHANNEL = "<|channel|>";
+const BEGINS = ["<|start|>", CHANNEL, MESSAGE];
 const ENDS = ["<|end|>", "<|call|>", "<|return|>"];
 const MARKS = [...BEGINS, ...ENDS];
+const RECIPIENT = "to=";
 const HEADER_CHARS_MAX = 512;
 
 export function* parseHarmony(cursor: Cursor, tools: Tools): Parse<void> {
   // The prompt ends within a header, so the answer may go on with it.
   yield* cursor.spaces();
-  let mark = (yield* cursor.word("to=")) ? "to=" : undefined;
+  let mark = (yield* cursor.word(RECIPIENT)) ? RECIPIENT : undefined;
   if (mark === undefined) cursor.back();
   for (;;) {
     mark ??= yield* cursor.textUntil(MARKS, "content");
@@ -29,29 +32,46 @@ export function* parseHarmony(cursor: Cursor, tools: Tools): Parse<void> {
   }
 }
 
-/** From the mark that its header begins with; returns the one that comes after it. */
+/**
+ * From the mark that its header begins with; returns the one that comes after it. Nobody is shown a header, also not one that
+ * has no end, or another one inside.
+ */
 function* message(cursor: Cursor, begin: string, tools: Tools): Parse<string | undefined> {
-  const rest = begin === MESSAGE ? "" : yield* cursor.before(MESSAGE, HEADER_CHARS_MAX);
+  const rest = begin === MESSAGE ? "" : yield* headerEnd(cursor);
   const header = begin + (rest ?? "");
   const name = calledName(/\bto=([^\s<]+)/.exec(header)?.[1], tools);
-  if (rest === undefined || (name !== undefined && !(yield* call(cursor, name)))) {
+  // Without marks it is what somebody says.
+  const isText = rest === undefined && begin === RECIPIENT;
+  if (!isText) cursor.drop();
+  const isCall = rest !== undefined && name !== undefined;
+  if (isText || (isCall && !(yield* call(cursor, name)))) {
     yield* cursor.give("content");
     return undefined;
   }
-  cursor.drop();
-  const isThinking = /<\|channel\|>\s*analysis/.test(header);
-  return yield* cursor.textUntil(MARKS, isThinking ? "thinking" : "content");
+  const isThinking = /^\s*analysis/.test(
+    header.slice(header.lastIndexOf(CHANNEL) + CHANNEL.length),
+  );
+  const hasChannel = header.includes(CHANNEL);
+  return yield* cursor.textUntil(MARKS, hasChannel && isThinking ? "thinking" : "content");
+}
+
+/** Undefined without the mark of the message: then what is held is no header. */
+function* headerEnd(cursor: Cursor): Parse<string | undefined> {
+  const { length } = cursor.held;
+  const found = yield* cursor.upTo([MESSAGE, ...ENDS], HEADER_CHARS_MAX);
+  if (found?.word === MESSAGE) return found.text;
+  if (!found) return undefined;
+  cursor.back(length + found.text.length);
+  return undefined;
 }
 
 /** Its arguments may be missing, but the mark of its end then tells that it is whole. */
 function* call(cursor: Cursor, name: string): Parse<boolean> {
   yield* cursor.spaces();
   const ended = yield* cursor.oneOf(ENDS);
-  const call = namedCall(name, ended ? "{}" : yield* cursor.json());
-  if (!call) return false;
-  cursor.drop();
-  yield { type: "call", call };
+  if (!(yield* given(cursor, namedCall(name, ended ? "{}" : yield* cursor.value())))) return false;
   yield* cursor.spaces();
+  cursor.drop();
   return true;
 }
 

@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import t from "tap";
+import { FURTHER_OUTPUTS } from "../../../test/fixtures/further-outputs.ts";
+import { LENIENT_OUTPUTS } from "../../../test/fixtures/lenient-outputs.ts";
 import { RECORDED_OUTPUTS } from "../../../test/fixtures/recorded-outputs.ts";
 import { SOURCED_OUTPUTS } from "../../../test/fixtures/sourced-outputs.ts";
 import { CALL_FORMATS, type OutputFormat } from "../../core/output-format.ts";
@@ -16,7 +18,7 @@ const TOOLS = toolsOf(
   })),
 );
 const THINK = { open: "<think>", close: "</think>" };
-const OUTPUTS = [...RECORDED_OUTPUTS, ...SOURCED_OUTPUTS];
+const OUTPUTS = [...RECORDED_OUTPUTS, ...SOURCED_OUTPUTS, ...FURTHER_OUTPUTS, ...LENIENT_OUTPUTS];
 
 /** Neighbouring texts put together, so that where they were cut does not show. */
 function joined(parts: readonly OutputPart[]): readonly OutputPart[] {
@@ -57,7 +59,13 @@ t.test("it makes no difference where the text is cut", (t) => {
 
 const calls = fc.constantFrom(...CALL_FORMATS);
 const format: fc.Arbitrary<OutputFormat> = fc.record(
-  { calls, thinking: fc.constant(THINK), beginsThinking: fc.boolean() },
+  {
+    calls,
+    thinking: fc.constantFrom(THINK, { open: "<|channel>", close: "<channel|>" }),
+    beginsThinking: fc.boolean(),
+    callMarks: fc.constantFrom({ open: "Call:", close: "End" }, { open: "Action:", close: "" }),
+    wrapper: fc.constant({ open: "<response>", close: "</response>" }),
+  },
   { requiredKeys: [] },
 );
 /** Everything that means something in one of the formats, and things that do not. */
@@ -79,6 +87,11 @@ const scraps = fc.constantFrom(
   ...["functions.add:0", "<|tool_call_argument_begin|>", "<|tool_call_end|>", "<|tool_call|>"],
   ...["<minimax:tool_call>", '<invoke name="add">', '<parameter name="a">', "</invoke>"],
   ...["<|START_ACTION|>", "<|END_ACTION|>", "<|START_RESPONSE|>", "functools", "<TOOLCALL>"],
+  ...["<toolcall>", "<tool_calls>", "</tool_calls>", "<seed:tool_call>", "</seed:tool_call>"],
+  ...["<start_function_call>", "call:add", "{a:<escape>x<escape>}", "<end_function_call>"],
+  ...["<|tool_call>", '{a:<|"|>x<|"|>}', "<tool_call|>", "<|channel>", "thought\n", "<channel|>"],
+  ...["<|tool_call_start|>", "add(a=1)", 'add(\'x\', b="""y""")', "<function_calls>", "'", "("],
+  ...["Action:", "<response>", "</response>", "Call:", "End", '{"a": True,}', "{'a': 'x'}", ")"],
   ...["[", "]", ",", ";", "{", "}", '"', "\\", "add", "get_weather", " ", "\n", "<", "🦙", "ß"],
 );
 const mixed = fc
@@ -103,7 +116,9 @@ t.test("any text, cut anywhere, gives the same", (t) => {
 });
 
 t.test("text without marks comes out as it was", (t) => {
-  const plain = fc.string({ unit: "binary" }).filter((text) => !/[<[{]|^\s*to=/.test(text));
+  const plain = fc
+    .string({ unit: "binary" })
+    .filter((text) => !/[<[{]|^\s*to=|Action:|Call:/.test(text));
   fc.assert(
     fc.property(format, plain, fc.array(fc.nat()), (format, text, places) => {
       const parts = parsed({ ...format, beginsThinking: false }, cut(text, places));

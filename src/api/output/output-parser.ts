@@ -1,4 +1,10 @@
-import { CALL_FORMATS, type OutputFormat, type ThinkingMarks } from "../../core/output-format.ts";
+import {
+  CALL_FORMATS,
+  CHANNEL_OPEN,
+  type Marks,
+  type OutputFormat,
+} from "../../core/output-format.ts";
+import { markedByTemplate } from "./bare-calls.ts";
 import type { CallFamily } from "./call-family.ts";
 import { Cursor, type Parse } from "./cursor.ts";
 import { CALL_FAMILIES } from "./families.ts";
@@ -45,22 +51,28 @@ function* parse(cursor: Cursor, format: OutputFormat, tools: Tools): Parse<void>
   if (format.calls === "harmony") return yield* parseHarmony(cursor, tools);
   const known = familyOf(format);
   const family = tools.size === 0 ? undefined : known;
-  const { thinking, beginsThinking = false } = format;
-  if (thinking) yield* thought(cursor, { marks: thinking, begun: beginsThinking }, family, tools);
-  const silent = known?.silent ?? [];
+  const { thinking, beginsThinking = false, wrapper } = format;
+  if (thinking) {
+    const block = { marks: thinking, family, tools };
+    let begun = beginsThinking;
+    while (yield* thought(cursor, block, begun)) begun = false;
+  }
+  const silent = [...(known?.silent ?? [])];
+  if (wrapper && (yield* wrapperBegins(cursor, wrapper.open))) silent.push(wrapper.close);
   const marks = [...(family?.marks ?? []), ...silent];
   if (family?.bare) yield* givenOut(cursor, family.bare(cursor, tools));
   for (;;) {
     const mark = yield* cursor.textUntil(marks, "content", { withSpaces: marks.length > 0 });
     if (mark === undefined) return;
-    if (silent.includes(mark)) cursor.drop();
+    if (silent.includes(mark)) yield* silence(cursor);
     else if (family) yield* givenOut(cursor, family.calls(cursor, tools, mark));
   }
 }
 
-function familyOf(format: OutputFormat): CallFamily | undefined {
-  const known = CALL_FORMATS.find((name) => name === format.calls);
-  return known === undefined || known === "harmony" ? undefined : CALL_FAMILIES[known];
+function familyOf({ calls, callMarks }: OutputFormat): CallFamily | undefined {
+  const known = CALL_FORMATS.find((name) => name === calls);
+  if (known === undefined || known === "harmony") return undefined;
+  return known === "json" ? markedByTemplate(callMarks) : CALL_FAMILIES[known];
 }
 
 /** Reads calls; what was none is content, but for the spaces after a call, which belong to it. */
@@ -72,28 +84,68 @@ function* givenOut(cursor: Cursor, calls: Parse<boolean>): Parse<void> {
   yield* cursor.give("content");
 }
 
-/** A block of thinking, which stands before everything else. The spaces around its marks belong to them. */
-function* thought(
-  cursor: Cursor,
-  { marks: { open, close }, begun }: { readonly marks: ThinkingMarks; readonly begun: boolean },
-  family: CallFamily | undefined,
-  tools: Tools,
-): Parse<void> {
+/** Some put the whole answer between marks. */
+function* wrapperBegins(cursor: Cursor, open: string): Parse<boolean> {
+  yield* cursor.spaces();
+  const begins = yield* cursor.word(open);
+  if (!begins) cursor.back();
+  else yield* cursor.spaces();
+  cursor.drop();
+  return begins;
+}
+
+/** A mark is no part of what is said, nor are the spaces between it and the end. */
+function* silence(cursor: Cursor): Parse<void> {
+  cursor.drop();
+  yield* cursor.spaces();
+  if (yield* cursor.isOver()) cursor.drop();
+}
+
+interface Block {
+  readonly marks: Marks;
+  readonly family: CallFamily | undefined;
+  readonly tools: Tools;
+}
+
+/** The same words in another form, which those who were trained on them write, too. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ["Here is my thought process:", "Here's my thought process:"],
+  ["Here is my response:", "Here's my response:"],
+]);
+/** Gemma 4 says what its channel is for; its name is no thought. */
+const CHANNEL_NAME = "thought\n";
+
+function spellingsOf(mark: string): readonly string[] {
+  const alias = ALIASES.get(mark);
+  return alias === undefined ? [mark] : [mark, alias];
+}
+
+/**
+ * A block of thinking, which stands before everything else. The spaces around its marks belong to them. False when none comes,
+ * or no text after it.
+ */
+function* thought(cursor: Cursor, block: Block, begun: boolean): Parse<boolean> {
+  const { marks, family, tools } = block;
+  const closes = spellingsOf(marks.close);
   yield* cursor.spaces();
   // Some models open the block that their prompt has opened once more.
-  if (!(yield* cursor.word(open)) && !begun) return cursor.back();
+  if (!(yield* cursor.oneOf(spellingsOf(marks.open))) && !begun) {
+    cursor.back();
+    return false;
+  }
+  if (marks.open === CHANNEL_OPEN) yield* cursor.word(CHANNEL_NAME);
   yield* cursor.spaces();
   cursor.drop();
-  const marks = [close, ...(family?.marks ?? [])];
   for (;;) {
-    const mark = yield* cursor.textUntil(marks, "thinking", { withSpaces: true });
-    if (mark === undefined) return;
-    if (mark === close) break;
+    const ends = [...closes, ...(family?.marks ?? [])];
+    const mark = yield* cursor.textUntil(ends, "thinking", { withSpaces: true });
+    if (mark === undefined) return false;
+    if (closes.includes(mark)) break;
     // Models forget to end the block before they call; but they also think about how to call.
     if (family && (yield* family.calls(cursor, tools, mark))) {
       if (cursor.held.trim() !== "") yield* cursor.give("content");
       yield* cursor.spaces();
-      yield* cursor.word(close);
+      yield* cursor.oneOf(closes);
       break;
     }
     yield* cursor.give("thinking");
@@ -101,4 +153,5 @@ function* thought(
   cursor.drop();
   yield* cursor.spaces();
   cursor.drop();
+  return true;
 }

@@ -79,6 +79,18 @@ t.test("every call has an id of its own, the model's where it gave one", (t) => 
   t.end();
 });
 
+t.test("an id that the model gives twice is not taken twice", (t) => {
+  const call =
+    "<|tool_call_begin|>functions.add:0<|tool_call_argument_begin|>{}<|tool_call_end|>".repeat(2);
+  const outputs = read(asking([ADD]), [started({ calls: "kimi" }), text(call), END]);
+  const ids = outputs.flatMap(({ parts }) =>
+    parts.map((part) => (part.type === "call" ? part.call.id : undefined)),
+  );
+  t.match(ids, ["functions.add:0", /^call_[a-z0-9]{8}$/]);
+  t.equal(ids.length, 2);
+  t.end();
+});
+
 t.test("log probabilities wait for what their tokens become", (t) => {
   const events = [
     started(FORMAT),

@@ -23,6 +23,8 @@ export class OutputReader {
   readonly #random: Random;
   #parser: OutputParser | undefined;
   #logprobs: Logprob[] = [];
+  /** Those given out: some models number their calls anew in each list. */
+  readonly #ids = new Set<string>();
 
   constructor({ input }: Pick<GenerateRequest, "input">, random: Random) {
     this.#tools = input.kind === "messages" ? toolsOf(input.tools ?? []) : toolsOf([]);
@@ -44,8 +46,11 @@ export class OutputReader {
   }
 
   #withId(part: OutputPart): OutputPart {
-    if (part.type !== "call" || part.call.id !== undefined) return part;
-    return { type: "call", call: { id: this.#newId(), ...part.call } };
+    if (part.type !== "call") return part;
+    const { id = this.#newId(), ...call } = part.call;
+    const unique = this.#ids.has(id) ? this.#newId() : id;
+    this.#ids.add(unique);
+    return { type: "call", call: { id: unique, ...call } };
   }
 
   #newId(): string {

@@ -1,5 +1,7 @@
 import { NAME } from "./call-family.ts";
 import type { Cursor, Parse } from "./cursor.ts";
+import { define } from "./define.ts";
+import { given } from "./listed-calls.ts";
 import { argumentOf, type Tools } from "./tools.ts";
 
 /** Names are no longer; what is, is something else. */
@@ -12,6 +14,15 @@ interface Tags {
   readonly nameOf: (text: string) => string | undefined;
 }
 
+interface Around {
+  /** What ends the block that the call stands in. */
+  readonly close: string;
+  /** Only a tool that was given. */
+  readonly isKnown?: boolean;
+}
+
+const PARAMETER_END = "</parameter>";
+
 const FUNCTION_TAGS: Tags = {
   parameter: "<parameter=",
   end: "</function>",
@@ -20,15 +31,10 @@ const FUNCTION_TAGS: Tags = {
 
 /**
  * The inside of `<tool_call>` as Qwen 3 Coder and 3.5 write it: `<function=name><parameter=key>value</parameter>…</function>`.
- * A value has a line of its own, and is text as it stands. Begins with the first mark held. `isKnown`: only a tool that
- * was given.
+ * A value has a line of its own, and is text as it stands. Begins with the first mark held.
  */
-export function functionCall(
-  cursor: Cursor,
-  tools: Tools,
-  { isKnown = false } = {},
-): Parse<boolean> {
-  return taggedCall(cursor, tools, isKnown ? { ...FUNCTION_TAGS, isKnown } : FUNCTION_TAGS);
+export function functionCall(cursor: Cursor, tools: Tools, around: Around): Parse<boolean> {
+  return taggedCall(cursor, tools, { ...FUNCTION_TAGS, ...around });
 }
 
 /** Models repeat a tool's description as further attributes. */
@@ -39,15 +45,13 @@ const INVOKE_TAGS: Tags = {
 };
 
 /** `<invoke name="…"><parameter name="key">value</parameter>…</invoke>`. */
-export function* invokeCall(cursor: Cursor, tools: Tools): Parse<boolean> {
-  return (yield* cursor.word("<invoke")) && (yield* taggedCall(cursor, tools, INVOKE_TAGS));
+export function* invokeCall(cursor: Cursor, tools: Tools, around: Around): Parse<boolean> {
+  if (!(yield* cursor.word("<invoke"))) return false;
+  return yield* taggedCall(cursor, tools, { ...INVOKE_TAGS, ...around });
 }
 
-function* taggedCall(
-  cursor: Cursor,
-  tools: Tools,
-  { parameter, end, nameOf, isKnown = false }: Tags & { readonly isKnown?: boolean },
-): Parse<boolean> {
+function* taggedCall(cursor: Cursor, tools: Tools, tags: Tags & Around): Parse<boolean> {
+  const { parameter, end, close, nameOf, isKnown = false } = tags;
   const name = nameOf((yield* cursor.before(">", NAME_CHARS_MAX)) ?? "");
   if (!name || (isKnown && !tools.has(name))) return false;
   const values: Record<string, unknown> = {};
@@ -55,15 +59,32 @@ function* taggedCall(
     yield* cursor.spaces();
     const next = yield* cursor.oneOf([parameter, end]);
     if (next === end) break;
-    const key = next && nameOf((yield* cursor.before(">", NAME_CHARS_MAX)) ?? "");
-    const value = key && (yield* cursor.before("</parameter>"));
+    if (!next) {
+      const isWhole = Object.keys(values).length > 0 && (yield* cursor.isOver());
+      if (isWhole || (yield* cursor.comes([close]))) break;
+      return false;
+    }
+    const key = nameOf((yield* cursor.before(">", NAME_CHARS_MAX)) ?? "");
+    const value = key && (yield* parameterText(cursor, tags));
     if (!key || value === undefined) return false;
     const text = value.replace(/^\n/, "").replace(/\n$/, "");
     define(values, key, argumentOf(text, tools.get(name)?.[key]));
   }
-  cursor.drop();
-  yield { type: "call", call: { name, arguments: values } };
-  return true;
+  return yield* given(cursor, { name, arguments: values });
+}
+
+/**
+ * Up to the end of the value. Models leave its mark out; then what comes after it ends it, but only as it stands at the end of
+ * a value, since a value may be a text about such calls.
+ */
+function* parameterText(
+  cursor: Cursor,
+  { parameter, end, close }: Tags & Around,
+): Parse<string | undefined> {
+  const next = [`\n${parameter}`, `${end}\n${close}`, `${end}${close}`, `\n${close}`];
+  const found = yield* cursor.upTo([PARAMETER_END, ...next]);
+  if (found && found.word !== PARAMETER_END) cursor.back(cursor.held.length - found.word.length);
+  return found?.text;
 }
 
 /** As GLM 4.5 and later write it: a name, then `<arg_key>key</arg_key><arg_value>value</arg_value>` for each argument. */
@@ -82,15 +103,7 @@ export function* keyedCall(cursor: Cursor, tools: Tools): Parse<boolean> {
     if (key === undefined || value === undefined) return false;
     define(values, key, argumentOf(value, schemas[key]));
   }
-  if (!(yield* cursor.comes(["</tool_call>"]))) return false;
-  cursor.drop();
-  yield { type: "call", call: { name, arguments: values } };
-  return true;
-}
-
-/** As JSON.parse does it: a key may be any text, "__proto__" too. */
-export function define(values: Record<string, unknown>, key: string, value: unknown): void {
-  Object.defineProperty(values, key, {
-    ...{ value, enumerable: true, writable: true, configurable: true },
-  });
+  const next = yield* cursor.comes(["</tool_call>", "<tool_call>"]);
+  if (!next && (Object.keys(values).length === 0 || !(yield* cursor.isOver()))) return false;
+  return yield* given(cursor, { name, arguments: values });
 }

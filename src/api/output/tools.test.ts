@@ -35,7 +35,20 @@ const ROWS: readonly Row[] = [
   ["integer or null", { type: ["integer", "null"] }, "123", 123],
   ["text or list: a list", { anyOf: [{ type: "array" }, { type: "string" }] }, "[1]", [1]],
   ["text or list: a text", { anyOf: [{ type: "array" }, { type: "string" }] }, "one", "one"],
-  ["alternatives without a type", { oneOf: [{ const: 1 }] }, "1", "1"],
+  // From here on Ollama knows no type, and takes all for texts.
+  ["alternatives that are values", { oneOf: [{ const: 1 }] }, "1", 1],
+  ["a value of a list of numbers", { enum: [1, 2, null] }, "2", 2],
+  ["a value of a list of texts", { enum: ["1", "2"] }, "2", "2"],
+  ["another schema", { $ref: "#/$defs/place" }, '{"a": 1}', { a: 1 }],
+  ["another schema, a number", { $ref: "#/$defs/place" }, "12", 12],
+  ["another schema, a text", { $ref: "#/$defs/place" }, "Oslo 12", "Oslo 12"],
+  ["a text or another schema", { anyOf: [{ type: "string" }, { $ref: "#" }] }, "12", "12"],
+  ["a text or another schema: JSON", { anyOf: [{ type: "string" }, { $ref: "#" }] }, "[1]", [1]],
+  ["all of some", { allOf: [{ $ref: "#" }, { description: "x" }] }, '{"a": 1}', { a: 1 }],
+  ["all of some: a text", { allOf: [{ type: "string" }] }, "12", "12"],
+  ["within each other", { anyOf: [{ allOf: [{ type: "integer" }] }] }, "12", 12],
+  ["a dict of Python's", { type: "object" }, "{'a': True}", { a: true }],
+  ["a list of Python's", { type: "array" }, "['a', None,]", ["a", null]],
 ];
 
 t.test("what a model wrote as plain text, by its schema", (t) => {

@@ -1,4 +1,5 @@
 import { isRecord } from "../json/decode.ts";
+import { looseCollection } from "./loose-values.ts";
 
 /** The tools that a request gives, by name, each with the JSON Schemas of its arguments. */
 export type Tools = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
@@ -30,23 +31,51 @@ export function argumentOf(text: string, schema: unknown): unknown {
     const number = Number(word);
     if (types.has("number") || (types.has("integer") && Number.isInteger(number))) return number;
   }
-  const mayBeJson = types.has("array") || types.has("object");
+  const mayBeJson = types.has("array") || types.has("object") || types.has(UNNAMED);
   if (types.has("string") && !(mayBeJson && /^\s*[[{]/.test(text))) return text;
+  return jsonOf(text);
+}
+
+function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return text; // The tool may still know what to make of it.
+    // As Python writes it, perhaps; and of anything else the tool may still know what to make.
+    return looseCollection(text) ?? text;
   }
 }
 
-/** Also of the alternatives that it lists. What says nothing means a text. */
+/** What a schema may allow without a name: it refers to another one. */
+const UNNAMED = "$ref";
+/** What tells types of a schema within. */
+const LISTS = ["anyOf", "oneOf", "allOf"] as const;
+const DEPTH_MAX = 8;
+
+/** Also of the alternatives that it lists, and of the values. What says nothing means a text. */
 function typesOf(schema: unknown): ReadonlySet<string> {
-  const { type, anyOf, oneOf } = recordOf(schema);
-  const named = [type, anyOf, oneOf]
-    .flat()
-    .flatMap((item) => (isRecord(item) ? [item["type"]].flat() : [item]))
-    .filter((item) => typeof item === "string");
+  const named = namesOf(schema, DEPTH_MAX);
   return new Set(named.length > 0 ? named : ["string"]);
+}
+
+function namesOf(schema: unknown, depthMax: number): string[] {
+  const fields = recordOf(schema);
+  const { type } = fields;
+  // Ollama's clients also write the type itself among the alternatives.
+  const inner = LISTS.flatMap((list) => fields[list] ?? []).flatMap((item) => {
+    if (typeof item === "string") return [item];
+    return depthMax > 0 ? namesOf(item, depthMax - 1) : [];
+  });
+  const own = [type].flat().filter((name) => typeof name === "string");
+  if (own.length > 0) return [...own, ...inner];
+  const values = [fields["enum"] ?? [], "const" in fields ? [fields["const"]] : []].flat(2);
+  const refers = typeof fields[UNNAMED] === "string" ? [UNNAMED] : [];
+  return [...inner, ...values.map(typeOf), ...refers];
+}
+
+/** In JSON Schema's words. */
+function typeOf(value: unknown): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "array" : typeof value;
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {
