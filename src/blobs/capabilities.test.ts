@@ -50,8 +50,29 @@ const ROWS: readonly [what: string, source: Partial<CapabilitySource>, found: Ca
     ["completion", "tools"],
   ],
   ["gpt-oss", { gguf: CHAT, family: "gptoss" }, ["completion", "thinking"]],
-  ["a built-in parser", { gguf: CHAT, parser: "deepseek3" }, ["completion", "tools", "thinking"]],
-  ["a parser without thinking", { gguf: CHAT, parser: "qwen3-coder" }, ["completion", "tools"]],
+  ["a built-in parser", { gguf: CHAT, parser: "deepseek3" }, ["completion", "thinking"]],
+  [
+    "a built-in parser, and a template with tools",
+    { gguf: { ...CHAT, chatTemplate: JINJA_TOOLS }, parser: "qwen3-thinking" },
+    ["completion", "tools", "thinking"],
+  ],
+  ["a parser without thinking", { gguf: CHAT, parser: "qwen3-coder" }, ["completion"]],
+  ["a parser of channels", { gguf: CHAT, parser: "harmony" }, ["completion", "thinking"]],
+  ["a parser that nobody knows", { gguf: CHAT, parser: "newest" }, ["completion"]],
+  [
+    "a renderer, whose template Jinja's is",
+    {
+      gguf: { ...CHAT, chatTemplate: JINJA_TOOLS },
+      goTemplate: `${GO_TOOLS}{{ .Suffix }}`,
+      renderer: "qwen3-coder",
+    },
+    ["completion", "tools"],
+  ],
+  [
+    "a renderer, and no Jinja",
+    { gguf: CHAT, goTemplate: "{{ .Prompt }}", renderer: "qwen3-coder", parser: "qwen3-coder" },
+    ["completion"],
+  ],
   ["a parser that passes through", { gguf: CHAT, parser: "passthrough" }, ["completion"]],
   ["declared, and some nonsense", { declared: ["image", "flying"] }, ["image"]],
 ];
@@ -68,5 +89,7 @@ t.test("the template that is used", (t) => {
   t.notOk(prefersChatTemplate(undefined, GO_TOOLS));
   t.notOk(prefersChatTemplate(JINJA_TOOLS, GO_TOOLS));
   t.ok(prefersChatTemplate(JINJA_TOOLS, "{{ .Prompt }}"));
+  t.ok(prefersChatTemplate(JINJA_TOOLS, GO_TOOLS, "qwen3-coder"), "a renderer is Jinja's");
+  t.notOk(prefersChatTemplate(undefined, GO_TOOLS, "qwen3-coder"));
   t.end();
 });

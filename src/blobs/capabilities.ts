@@ -1,4 +1,6 @@
 import { CAPABILITIES, type Capability } from "../core/model.ts";
+import { canThink } from "../core/output-format.ts";
+import { parserFormatOf } from "../core/parser-formats.ts";
 import {
   chatTemplateCapabilities,
   goTemplateCapabilities,
@@ -12,7 +14,8 @@ export interface CapabilitySource {
   readonly goTemplate?: string;
   readonly hasProjector: boolean;
   readonly family: string;
-  /** The name of one of Ollama's built-in parsers. */
+  /** Names of Ollama's built-in renderers and parsers. */
+  readonly renderer?: string;
   readonly parser?: string;
   /** What the config says of itself; names that we do not know are left out. */
   readonly declared: readonly string[];
@@ -20,7 +23,7 @@ export interface CapabilitySource {
 
 /** What a model can do, as Ollama derives it (its server/images.go), in the order of the table of capabilities. */
 export function capabilitiesOf(source: CapabilitySource): Capability[] {
-  const { gguf, goTemplate } = source;
+  const { gguf, goTemplate, renderer } = source;
   const found = new Set<string>(source.declared);
   if (gguf) {
     found.add(gguf.pooling ? "embedding" : "completion");
@@ -29,27 +32,14 @@ export function capabilitiesOf(source: CapabilitySource): Capability[] {
   }
   if (source.hasProjector) found.add("vision");
   const own =
-    goTemplate !== undefined && !prefersChatTemplate(gguf?.chatTemplate, goTemplate)
+    goTemplate !== undefined && !prefersChatTemplate(gguf?.chatTemplate, goTemplate, renderer)
       ? goTemplateCapabilities(goTemplate)
       : chatTemplateCapabilities(gguf?.chatTemplate ?? "");
-  for (const capability of [...own, ...parserCapabilities(source.parser)]) found.add(capability);
+  for (const capability of own) found.add(capability);
+  // Its parser cannot read calls of tools that the template never shows it.
+  if (canThink(parserFormatOf(source.parser) ?? {})) found.add("thinking");
   if (GPT_OSS_FAMILIES.has(source.family)) found.add("thinking");
   return CAPABILITIES.filter((capability) => found.has(capability));
 }
 
 const GPT_OSS_FAMILIES: ReadonlySet<string> = new Set(["gptoss", "gpt-oss"]);
-
-const PLAIN_PARSERS: ReadonlySet<string> = new Set(["passthrough"]);
-const PARSERS_WITHOUT_THINKING: ReadonlySet<string> = new Set([
-  "functiongemma",
-  "lfm2",
-  "ministral",
-  "olmo3",
-  "qwen3-coder",
-  "qwen3-vl-instruct",
-]);
-
-function parserCapabilities(parser: string | undefined): Capability[] {
-  if (parser === undefined || PLAIN_PARSERS.has(parser)) return [];
-  return PARSERS_WITHOUT_THINKING.has(parser) ? ["tools"] : ["tools", "thinking"];
-}

@@ -34,7 +34,7 @@ export function describeModel(source: DescribeSource): ModelDescription {
       parser: config.parser,
     }),
     parameters,
-    template: shownTemplate(layers.template, facts.chatTemplate),
+    template: shownTemplate(layers.template, facts.chatTemplate, config.renderer),
     system: layers.system,
     renderer: config.renderer,
     parser: config.parser,
@@ -57,10 +57,15 @@ export function describeModel(source: DescribeSource): ModelDescription {
   });
 }
 
-/** The one that is used: the Go TEMPLATE, unless there is none or the file's own (Jinja) offers more. */
-function shownTemplate(goTemplate: string | undefined, chatTemplate: string | undefined): string {
-  if (goTemplate !== undefined && !prefersChatTemplate(chatTemplate, goTemplate)) return goTemplate;
-  return chatTemplate ?? DEFAULT_TEMPLATE;
+/** The one that is used: the Go TEMPLATE, unless there is none or the file's own (Jinja) is preferred. */
+function shownTemplate(
+  goTemplate: string | undefined,
+  chatTemplate: string | undefined,
+  renderer: string | undefined,
+): string {
+  const isUsed =
+    goTemplate !== undefined && !prefersChatTemplate(chatTemplate, goTemplate, renderer);
+  return isUsed ? goTemplate : (chatTemplate ?? DEFAULT_TEMPLATE);
 }
 
 const HIDDEN_KEYS: ReadonlySet<string> = new Set(["general.name", "tokenizer.chat_template"]);

@@ -139,6 +139,8 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
       adapterPaths: this.#pathsOf(found, "adapter"),
       projectorPaths: this.#pathsOf(found, "projector"),
       ...(template !== undefined && { template }),
+      ...(whole.config.renderer !== undefined && { renderer: whole.config.renderer }),
+      ...(whole.config.parser !== undefined && { parser: whole.config.parser }),
       ...(system !== undefined && { system }),
       parameters,
       messages,

@@ -92,6 +92,7 @@ export async function readWholeModel(
     ...(goTemplate !== undefined && { goTemplate }),
     hasProjector: manifest.layers.some(({ kind }) => kind === "projector"),
     family: config.model_family,
+    ...(config.renderer !== undefined && { renderer: config.renderer }),
     ...(config.parser !== undefined && { parser: config.parser }),
     declared: config.capabilities ?? [],
   });

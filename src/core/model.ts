@@ -50,6 +50,9 @@ export interface ModelFiles {
   readonly projectorPaths: readonly string[];
   /** The Go TEMPLATE layer, when there is one. */
   readonly template?: string;
+  /** Names of Ollama's: which of its built-in templates it uses, and which parser. */
+  readonly renderer?: string;
+  readonly parser?: string;
   readonly system?: string;
   /** PARAMETER layer, with Ollama's option names. */
   readonly parameters: Readonly<Record<string, unknown>>;

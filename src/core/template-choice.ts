@@ -1,9 +1,17 @@
 import type { Capability } from "./model.ts";
 import { canThink, outputFormatOf } from "./output-format.ts";
 
-/** True when the file's Jinja template offers more (tools, thinking) than the Go TEMPLATE beside it: then it is used. */
-export function prefersChatTemplate(chatTemplate: string | undefined, goTemplate: string): boolean {
+/**
+ * True when the file's Jinja template is used rather than the Go TEMPLATE beside it: since it offers more (tools, thinking),
+ * or since the model has a renderer, which is what Ollama has built in of the same template; it ignores the TEMPLATE then, too.
+ */
+export function prefersChatTemplate(
+  chatTemplate: string | undefined,
+  goTemplate: string,
+  renderer?: string,
+): boolean {
   if (chatTemplate === undefined) return false;
+  if (renderer !== undefined) return true;
   return chatTemplateCapabilities(chatTemplate).length > goTemplateCapabilities(goTemplate).length;
 }
 

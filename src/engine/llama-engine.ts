@@ -216,6 +216,8 @@ export class LlamaEngine implements Engine, AsyncDisposable {
       adapterPaths: files.adapterPaths,
       projectorPath: files.projectorPaths[0],
       template: files.template,
+      renderer: files.renderer,
+      parser: files.parser,
       system: files.system,
       messages: files.messages,
       dropsThinkTags: writesThinkTags(files.record),

@@ -1,6 +1,7 @@
 import { evaluate } from "./evaluate.ts";
 import type { FunctionContext } from "./functions.ts";
-import type { Node, Operand, Pipe } from "./nodes.ts";
+import { namesIn, namesInPipe } from "./names.ts";
+import type { Node, Operand } from "./nodes.ts";
 import { type Parsed, parse } from "./parser.ts";
 import type { GoValue } from "./values.ts";
 
@@ -68,22 +69,4 @@ class Cut {
     const list = this.list(node.list);
     return { ...node, list, otherwise: this.list(node.otherwise) };
   }
-}
-
-function namesIn(nodes: readonly Node[]): string[] {
-  return nodes.flatMap((node) => {
-    if (node.type === "action") return namesInPipe(node.pipe);
-    if (node.type === "template") return node.pipe ? namesInPipe(node.pipe) : [];
-    if (node.type !== "if" && node.type !== "with" && node.type !== "range") return [];
-    return [...namesInPipe(node.pipe), ...namesIn(node.list), ...namesIn(node.otherwise)];
-  });
-}
-
-function namesInPipe({ commands }: Pipe): string[] {
-  return commands.flat().flatMap(namesInOperand);
-}
-
-function namesInOperand(operand: Operand): string[] {
-  if (operand.type === "pipe") return namesInPipe(operand.pipe);
-  return operand.type === "fields" ? [...namesInOperand(operand.of), ...operand.names] : [];
 }

@@ -1,8 +1,9 @@
 import type { Token } from "node-llama-cpp";
 import { systemClock } from "../../core/clock.ts";
 import { InferenceError } from "../../core/errors.ts";
+import { goOutputFormatOf } from "../../core/go-output-format.ts";
 import type { GenerateInput, Message } from "../../core/inference.ts";
-import { answerFormatOf, type OutputFormat, outputFormatOf } from "../../core/output-format.ts";
+import { answerFormatOf, type OutputFormat } from "../../core/output-format.ts";
 import { begunAnswer, renderConversation, renderInfill, withLayers } from "../chat-template.ts";
 import { fitConversation } from "../fit-conversation.ts";
 import { cutTokens } from "./context-window.ts";
@@ -160,7 +161,7 @@ export function outputAfter(
 
 /** A template of the request's own tells how the answer is marked, too. */
 function outputOf(runner: RunnerModel, { template }: { readonly template?: string }): OutputFormat {
-  return template === undefined ? runner.output : outputFormatOf(template);
+  return template === undefined ? runner.output : goOutputFormatOf(template);
 }
 
 /** An answer in a format begins either with its thinking or with what the format asks for: this settles which. */

@@ -19,6 +19,8 @@ export interface RunnerSpec {
   readonly projectorPath: string | undefined;
   /** The TEMPLATE layer. */
   readonly template: string | undefined;
+  readonly renderer: string | undefined;
+  readonly parser: string | undefined;
   readonly system: string | undefined;
   readonly messages: readonly Message[];
   /** What was thought for earlier answers is cut off them. */

@@ -9,7 +9,9 @@ import {
   readGgufFileInfo,
   type Token,
 } from "node-llama-cpp";
+import { goOutputFormatOf } from "../../core/go-output-format.ts";
 import { type OutputFormat, outputFormatOf } from "../../core/output-format.ts";
+import { withParser } from "../../core/parser-formats.ts";
 import { prefersChatTemplate } from "../../core/template-choice.ts";
 import type { TemplateModel } from "../chat-template.ts";
 import { tellModelLogprobs } from "./model-logprobs.ts";
@@ -99,14 +101,17 @@ export class RunnerModel {
       numThread: spec.numThread,
     });
     const jinja = model.fileInfo.metadata.tokenizer.chat_template;
-    const isBetter = spec.template !== undefined && prefersChatTemplate(jinja, spec.template);
+    const isBetter =
+      spec.template !== undefined && prefersChatTemplate(jinja, spec.template, spec.renderer);
     this.template = {
       jinja,
       go: isBetter ? undefined : spec.template,
       bosToken: model.tokens.bosString ?? "",
       eosToken: model.tokens.eosString ?? "",
     };
-    this.output = outputFormatOf(this.template.go ?? jinja ?? "");
+    const { go } = this.template;
+    const told = go === undefined ? outputFormatOf(jinja ?? "") : goOutputFormatOf(go);
+    this.output = withParser(told, spec.parser);
   }
 
   static async load(
