@@ -1,10 +1,7 @@
-import { writeFileSync } from "node:fs";
-import path from "node:path";
 import t, { type Test } from "tap";
 import { createApp } from "../../src/api/app.ts";
 import { said } from "../../src/api/output/output-part.ts";
 import { OutputReader } from "../../src/api/output/output-reader.ts";
-import { importGguf } from "../../src/blobs/import-gguf.ts";
 import { ModelStore } from "../../src/blobs/model-store.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { GenerateRequest } from "../../src/core/inference.ts";
@@ -13,13 +10,14 @@ import type { ModelRecord } from "../../src/core/model.ts";
 import type { NodeId } from "../../src/core/node-id.ts";
 import type { Engine } from "../../src/core/ports.ts";
 import { systemRandom } from "../../src/core/random.ts";
-import { collect, ending, user, waiting } from "../../src/engine/engine.contract.ts";
+import { collect, ending, user } from "../../src/engine/engine.contract.ts";
 import { LlamaEngine } from "../../src/engine/llama-engine.ts";
 import { RemoteEngine } from "../../src/router/remote-engine.ts";
 import { servePeers } from "../../src/router/serve-peers.ts";
 import { demoModelWith } from "../fixtures/chat-template-file.ts";
 import { fakeCluster, nodeOf, ROUTE } from "../fixtures/fake-cluster.ts";
 import { ndjson } from "../fixtures/http.ts";
+import { type OllamaModel, writeOllamaModel } from "../fixtures/ollama-folder.ts";
 import { MemoryPeers } from "../fixtures/peer-streams.ts";
 import { seededRandom } from "../fixtures/seeded-random.ts";
 import { tempFolder } from "../fixtures/temp-folder.ts";
@@ -64,14 +62,19 @@ interface Walked {
   readonly post: (route: string, body: object) => Promise<Response>;
 }
 
-/** An API on one node whose model is on another. */
-async function withModel(t: Test, template: string, use: (walked: Walked) => Promise<void>) {
-  const folder = tempFolder(t);
-  const file = path.join(folder, "model.gguf");
-  writeFileSync(file, demoModelWith(template));
+/** An API on one node whose model is on another: of a file with this template, and what Ollama has beside the file. */
+async function withModel(
+  t: Test,
+  { template, ...beside }: { readonly template: string } & Omit<OllamaModel, "model">,
+  use: (walked: Walked) => Promise<void>,
+) {
+  const dir = tempFolder(t);
+  const model = demoModelWith(template);
+  writeOllamaModel(dir, "registry.ollama.ai/library/tooly/latest", { model, ...beside });
   const deps = { clock: systemClock, log: silentLog, random: systemRandom };
-  await using store = await ModelStore.open({ dir: path.join(folder, "models") }, deps);
-  const record = await importGguf(store, { file, name: "tooly" }, waiting());
+  await using store = await ModelStore.open({ dir }, deps);
+  const [record] = store.list();
+  if (!record) throw new Error("no model");
   await using engine = await LlamaEngine.open({}, { ...deps, models: store });
   const peers = new MemoryPeers();
   const there = { streams: peers.node(THERE), engine, models: store, log: silentLog };
@@ -107,7 +110,7 @@ async function saidInTwo(tested: Walked, request: Partial<GenerateRequest>, toke
 }
 
 t.test("tools and thinking, from the template to the client", async (t) => {
-  await withModel(t, TEMPLATE, async (walked) => {
+  await withModel(t, { template: TEMPLATE }, async (walked) => {
     const { post, record } = walked;
     const messages = [{ role: "user", content: SKY }];
     const asked = { messages, tools: [TOOL], think: false };
@@ -208,5 +211,49 @@ t.test("tools and thinking, from the template to the client", async (t) => {
       const { text } = await collect(tested, { input, format, resume });
       t.same(JSON.parse(text), {}, "also where another node has ended the thinking");
     });
+  });
+});
+
+/** What the client is told of the answer's format, and the prompt. */
+async function shownTo({ engine, record, post }: Walked) {
+  const messages = [{ role: "user", content: SKY }];
+  const input = { kind: "messages", messages, tools: [TOOL] } as const;
+  const { events } = await collect({ engine, model: record.manifest }, { input, maxTokens: 1 });
+  const started = events.find((event) => event.type === "started");
+  const response = await post("/api/chat", { messages, tools: [TOOL], _debug_render_only: true });
+  const body = (await response.json()) as { _debug_info: { rendered_template: string } };
+  return { output: started?.output, prompt: body._debug_info.rendered_template };
+}
+
+t.test("a TEMPLATE tells the marks that it has around calls and thoughts", async (t) => {
+  const layers = [
+    [
+      "template",
+      "{{ .Tools }}{{ range .Messages }}{{ if .Thinking }}<pondering>{{ .Thinking }}</pondering>{{ end }}{{ .Content }}{{ range .ToolCalls }}<call>{{ .Function.Arguments }}</call>{{ end }}{{ end }}",
+    ],
+  ] as const;
+  await withModel(t, { template: "{{ messages[0].content }}", layers }, async (walked) => {
+    t.same(walked.record.capabilities, ["completion", "tools", "thinking"]);
+    const { output, prompt } = await shownTo(walked);
+    t.match(prompt, /get_weather.*why is the sky blue/);
+    t.same(output, {
+      calls: "json",
+      callMarks: { open: "<call>", close: "</call>" },
+      thinking: { open: "<pondering>", close: "</pondering>" },
+    });
+  });
+});
+
+t.test("a renderer is the file's template, and the parser tells what that does not", async (t) => {
+  const layers = [
+    ["template", "{{ .Tools }}<go>{{ range .Messages }}{{ .Content }}{{ end }}"],
+  ] as const;
+  const config = { renderer: "qwen3-thinking", parser: "qwen3-thinking" };
+  const template = "<jinja>{% if tools %}{{ tools | tojson }}{% endif %}{{ messages[0].content }}";
+  await withModel(t, { template, layers, config }, async (walked) => {
+    t.same(walked.record.capabilities, ["completion", "tools", "thinking"]);
+    const { output, prompt } = await shownTo(walked);
+    t.match(prompt, /^<jinja>\[.*get_weather.*why is the sky blue/);
+    t.same(output, { calls: "hermes", thinking: { open: "<think>", close: "</think>" } });
   });
 });

@@ -246,6 +246,13 @@ t.test("tools", async (t) => {
       content: [{ type: "tool_use", name: "f", input: { a: 1 } }],
     });
     t.match(forced.inference.generated[0], { input: { think: false }, format: { oneOf: [{}] } });
+    const thoughtful = saying("<think>hm</think>", call);
+    t.match(await (await post(thoughtful, { ...ask, tool_choice: choice })).json(), {
+      content: [
+        { type: "thinking", thinking: "hm" },
+        { type: "tool_use", name: "f", input: { a: 1 } },
+      ],
+    });
   }
   const none = saying("hi");
   await post(none, { ...ask, tool_choice: { type: "none" } });

@@ -80,6 +80,10 @@ t.test("tools: shown to the model, and called by it", async (t) => {
     t.match(forced.inference.generated[0]?.format, {
       oneOf: [{ properties: { name: { const: "f" } } }],
     });
+    const thoughtful = saying(`<think>hm</think>${call}`);
+    t.match(await (await post(thoughtful, { ...ask, tool_choice: choice })).json(), {
+      choices: [{ message: { reasoning: "hm", tool_calls: [{ function: written }] } }],
+    });
   }
 });
 
