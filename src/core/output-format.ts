@@ -123,6 +123,18 @@ export function wrapperIn(template: string): Marks | undefined {
   return WRAPPERS.find(({ open, close }) => template.includes(open) && template.includes(close));
 }
 
+/** The same words in another form, which those who were trained on them write, too. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ["Here is my thought process:", "Here's my thought process:"],
+  ["Here is my response:", "Here's my response:"],
+]);
+
+/** All forms of a mark of thinking. None of them begins another. */
+export function spellingsOf(mark: string): readonly string[] {
+  const alias = ALIASES.get(mark);
+  return alias === undefined ? [mark] : [mark, alias];
+}
+
 /** Of the answer to one prompt. */
 export function answerFormatOf(format: OutputFormat, prompt: string): OutputFormat {
   const open = format.thinking?.open;

@@ -3,6 +3,7 @@ import {
   CHANNEL_OPEN,
   type Marks,
   type OutputFormat,
+  spellingsOf,
 } from "../../core/output-format.ts";
 import { markedByTemplate } from "./bare-calls.ts";
 import type { CallFamily } from "./call-family.ts";
@@ -107,18 +108,8 @@ interface Block {
   readonly tools: Tools;
 }
 
-/** The same words in another form, which those who were trained on them write, too. */
-const ALIASES: ReadonlyMap<string, string> = new Map([
-  ["Here is my thought process:", "Here's my thought process:"],
-  ["Here is my response:", "Here's my response:"],
-]);
 /** Gemma 4 says what its channel is for; its name is no thought. */
 const CHANNEL_NAME = "thought\n";
-
-function spellingsOf(mark: string): readonly string[] {
-  const alias = ALIASES.get(mark);
-  return alias === undefined ? [mark] : [mark, alias];
-}
 
 /**
  * A block of thinking, which stands before everything else. The spaces around its marks belong to them. False when none comes,

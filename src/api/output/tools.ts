@@ -67,7 +67,9 @@ function namesOf(schema: unknown, depthMax: number): string[] {
   });
   const own = [type].flat().filter((name) => typeof name === "string");
   if (own.length > 0) return [...own, ...inner];
-  const values = [fields["enum"] ?? [], "const" in fields ? [fields["const"]] : []].flat(2);
+  const listed: unknown = fields["enum"];
+  const values: unknown[] = Array.isArray(listed) ? [...listed] : [];
+  if ("const" in fields) values.push(fields["const"]);
   const refers = typeof fields[UNNAMED] === "string" ? [UNNAMED] : [];
   return [...inner, ...values.map(typeOf), ...refers];
 }

@@ -13,6 +13,16 @@ t.test("where the format begins to hold", (t) => {
     ["one that has not begun to", THINKING],
     ["one that has", { ...THINKING, beginsThinking: true }, "Hm.", "</thi", "nk>"],
     [
+      "one that ends its thoughts with other words",
+      {
+        thinking: { open: "Here is my thought process:", close: "Here is my response:" },
+        beginsThinking: true,
+      },
+      "Hm. Here is",
+      "\nHere's my",
+      " response:",
+    ],
+    [
       "gpt-oss",
       { calls: "harmony" },
       "<|channel|>analysis<|message|>A final",

@@ -1,4 +1,4 @@
-import type { OutputFormat } from "../../core/output-format.ts";
+import { type OutputFormat, spellingsOf } from "../../core/output-format.ts";
 
 /** Longer than any mark, and than what stands between the channel's name and its message. */
 const TAIL_CHARS = 256;
@@ -17,7 +17,9 @@ export class FormatGate {
   constructor(output: OutputFormat | undefined) {
     const close = output?.beginsThinking ? output.thinking?.close : undefined;
     const isHarmony = output?.calls === "harmony";
-    this.#opens = (text) => (isHarmony ? FINAL_MESSAGE.test(text) : text.includes(close ?? ""));
+    const closes = spellingsOf(close ?? "");
+    this.#opens = (text) =>
+      isHarmony ? FINAL_MESSAGE.test(text) : closes.some((mark) => text.includes(mark));
     this.#open = close === undefined && !isHarmony;
   }
 
