@@ -32,10 +32,11 @@ function gemma(marks: GemmaMarks): CallFamily {
       yield* cursor.spaces();
       if (!(yield* gemmaCall(cursor, marks))) return false;
       // It repeats the mark of the end at times.
-      do yield* cursor.spaces();
-      while (yield* cursor.oneOf([close, response]));
-      cursor.drop();
-      return true;
+      for (;;) {
+        yield* cursor.spaces();
+        if (!(yield* cursor.oneOf([close, response]))) return true;
+        cursor.drop();
+      }
     },
   };
 }

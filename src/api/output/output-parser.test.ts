@@ -187,16 +187,50 @@ t.test("a call comes out with its last character", (t) => {
 });
 
 t.test("a call that does not end is given out as text when it is too long", (t) => {
-  const parser = new OutputParser({ calls: "hermes" }, TOOLS);
-  const begin = '<tool_call>{"name": "add", "arguments": {"a": "';
-  let text = begin;
-  let out: readonly OutputPart[] = parser.push(begin);
-  while (out.length === 0) {
-    t.ok(text.length <= HELD_CHARS_MAX);
-    const more = "x".repeat(10_000);
-    text += more;
-    out = parser.push(more);
+  const rows: readonly (readonly [format: OutputFormat, begin: string])[] = [
+    [{ calls: "hermes" }, '<tool_call>{"name": "add", "arguments": {"a": "'],
+    [{ calls: "hermes" }, "<tool_call><function=add><parameter=a>"],
+    [{ calls: "hermes" }, "<tool_call>add<arg_key>a</arg_key><arg_value>"],
+    [{ calls: "seed" }, "<seed:tool_call><function=add><parameter=a>"],
+    [{ calls: "python" }, "<|tool_call_start|>[add(a='"],
+    [{ calls: "llama" }, "[add(a='"],
+    [{ calls: "json" }, '[{"name": "'],
+    [{ calls: "json", callMarks: { open: "Call:", close: "" } }, 'Call: {"name": "'],
+    [{ calls: "action" }, 'Action: ```json\n[{"tool_name": "'],
+    [{ calls: "functiongemma" }, "<start_function_call>call:add{a:<escape>"],
+    [{ calls: "gemma4" }, '<|tool_call>call:add{a:<|"|>'],
+    [{ calls: "harmony" }, ""],
+  ];
+  for (const [format, begin] of rows) {
+    const parser = new OutputParser(format, TOOLS);
+    const what = `${format.calls}: ${begin}`;
+    let text = begin;
+    let out: readonly OutputPart[] = parser.push(begin);
+    while (out.length === 0 && text.length <= HELD_CHARS_MAX) {
+      const more = "x".repeat(10_000);
+      text += more;
+      out = parser.push(more);
+    }
+    t.ok(out.length > 0, `${what}: it comes out`);
+    t.strictSame(joined([...out, ...parser.end()]), [{ type: "content", text }], what);
   }
-  t.strictSame(joined([...out, ...parser.end()]), [{ type: "content", text }]);
+  t.end();
+});
+
+t.test("what models repeat without end is not held", (t) => {
+  const rows: readonly (readonly [format: OutputFormat, begin: string, again: string])[] = [
+    [{ calls: "gemma4" }, "<|tool_call>call:add{}", "<tool_call|>\n"],
+    [{ calls: "hermes" }, '<tool_call>{"name": "add"}', "}"],
+    [{ calls: "harmony" }, "<|channel|>commentary to=functions.add<|message|>{}", "<|call|>"],
+    [{ calls: "json", thinking: THINK }, "<think>", "</think><think>"],
+  ];
+  for (const [format, begin, again] of rows) {
+    const parser = new OutputParser(format, TOOLS);
+    parser.push(begin);
+    let left = 0;
+    for (let count = 0; count < 40; count++) left += parser.push(again.repeat(1_000)).length;
+    const rest = parser.end().filter(({ type }) => type !== "call");
+    t.ok(left + rest.length <= 1, `${format.calls}: ${again}`);
+  }
   t.end();
 });
