@@ -37,6 +37,11 @@ const ROWS: readonly (readonly [what: string, template: string, format: OutputFo
     calls("<|im_start|>assistant\n", "<|im_end|>"),
     { calls: "json" },
   ],
+  [
+    "a mark behind it is one",
+    calls("Assistant: <c>\n", "</c>"),
+    { calls: "json", callMarks: { open: "<c>", close: "</c>" } },
+  ],
   ["a sentence is no mark", calls(`${"so ".repeat(30)}:`, ""), { calls: "json" }],
   ["a loop without a call", messages("{{ if .ToolCalls }}x{{ end }}"), { calls: "json" }],
   [

@@ -10,8 +10,8 @@ import {
   wrapperIn,
 } from "./output-format.ts";
 
-/** What begins a turn, which the prompt has already. */
 const TURN = /assistant/i;
+const BEGIN_OF_TURN = /^.*assistant[^<[]*/i;
 /** Marks are no longer; what is, is a sentence. */
 const MARK_CHARS_MAX = 64;
 
@@ -57,8 +57,10 @@ function callMarksIn(nodes: readonly Node[]): Marks | undefined {
   const at = pieces.findIndex(({ names }) => names.includes("Function"));
   const before = pieces[at - 1]?.text ?? "";
   // A list of calls may begin before the first of them.
-  const open = lastLine(before.replace(/\{[\s\S]*$/, "").replace(/[[,\s]+$/, ""));
-  if (open === "" || TURN.test(open)) return undefined;
+  const line = lastLine(before.replace(/\{[\s\S]*$/, "").replace(/[[,\s]+$/, ""));
+  // What begins the turn is in the prompt already.
+  const open = line.replace(BEGIN_OF_TURN, "");
+  if (open === "") return undefined;
   const last = pieces.findLastIndex(({ names }) => names.includes("Arguments"));
   const after = pieces[last + 1]?.text ?? "";
   const close = /^[\s}\]"'),]*(<[^<>\s]+>|\[\/[^\]\s]+\])/.exec(after)?.[1] ?? "";
