@@ -47,7 +47,8 @@ export const runCommand: Command = {
     const question = questionOf(piped, words);
     if (question !== "") await answer(client, settings, question, outputGone);
     else if (process.stdin.isTTY && process.stdout.isTTY) {
-      await new Conversation(client, settings).hold(outputGone);
+      using conversation = Conversation.open(client, settings);
+      await conversation.hold(outputGone);
     }
     return 0;
   },

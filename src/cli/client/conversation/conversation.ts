@@ -11,7 +11,7 @@ const PROMPT = ">>> ";
 const PROMPT_IN_BLOCK = "... ";
 
 /** A conversation in a terminal: what was typed is read by entry.ts and session-command.ts, and done here. */
-export class Conversation {
+export class Conversation implements Disposable {
   readonly #client: ApiClient;
   readonly #terminal: Interface;
   #settings: Settings;
@@ -21,10 +21,20 @@ export class Conversation {
   #running: AbortController | undefined;
   #hasLeft = false;
 
-  constructor(client: ApiClient, settings: Settings) {
+  private constructor(client: ApiClient, settings: Settings, terminal: Interface) {
     this.#client = client;
     this.#settings = settings;
-    this.#terminal = createInterface({ input: process.stdin, output: process.stdout });
+    this.#terminal = terminal;
+  }
+
+  static open(client: ApiClient, settings: Settings): Conversation {
+    const terminal = createInterface({ input: process.stdin, output: process.stdout });
+    return new Conversation(client, settings, terminal);
+  }
+
+  [Symbol.dispose](): void {
+    this.#hasLeft = true;
+    this.#terminal.close();
   }
 
   /** Returns when somebody leaves, or nobody reads what is written. */
@@ -47,8 +57,6 @@ export class Conversation {
       if (this.#hasLeft) break;
       this.#prompt();
     }
-    this.#hasLeft = true;
-    this.#terminal.close();
   }
 
   #prompt(): void {
