@@ -106,6 +106,12 @@ t.test("one engine, many requests", async (t) => {
     const thinking = { ...input, think: true, template: "{{ .Prompt }}<think>{{ .Response }}" };
     const { events } = await collect(tested, { input: thinking, format, renderOnly: true });
     t.match(events[0], { prompt: `${SKY}<think>${content}` }, "which are no thinking");
+    const template = "{{ .Prompt }}<|channel|>final<|message|>{{ .Response }}";
+    const harmony = await collect(tested, { input: { ...input, template }, maxTokens: 2 });
+    t.same(started(harmony.events).output, {}, "a message that has begun names no channel");
+    const fresh = { kind: "messages", messages: messages.slice(0, 1), template } as const;
+    const other = await collect(tested, { input: fresh, maxTokens: 2 });
+    t.same(started(other.events).output, { calls: "harmony" });
   });
 
   await t.test("log probabilities", async (t) => {
