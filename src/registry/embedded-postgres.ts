@@ -26,6 +26,7 @@ const HOST = "127.0.0.1";
 const DATABASE = "ollamamax";
 const USER = "ollama_user";
 const PASSWORD_BYTES = 24;
+const FIRST_CONNECTION_TIMEOUT_MS = 60_000;
 const PASSWORD_FILE = "postgres-password";
 const RESTART = { firstMs: 500, maxMs: 10_000 };
 
@@ -179,6 +180,8 @@ async function createDatabase(address: EmbeddedPostgres["address"]): Promise<voi
     connectionsMax: 1,
     idleTimeoutMs: 1_000,
     lifetimeMaxMs: 60_000,
+    // It has just said that it is ready: on a busy machine it may still be slow to take the first one.
+    connectTimeoutMs: FIRST_CONNECTION_TIMEOUT_MS,
   });
   try {
     const rows = await sql`select 1 from pg_database where datname = ${address.database}`;
