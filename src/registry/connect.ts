@@ -80,7 +80,18 @@ export function openConnections(sql: Sql): number {
  */
 export async function disconnect(sql: Sql, graceMs = 0): Promise<void> {
   await sql.end({ timeout: graceMs / 1_000 });
-  for (const socket of socketsOf.get(sql) ?? []) socket.destroy();
+  for (const socket of socketsOf.get(sql) ?? []) drop(socket);
+}
+
+/**
+ * The driver takes its listeners off a socket that it wraps in TLS. If that one were destroyed by itself, what TLS still has to
+ * write would fail, and Node tells that after the close, when nobody listens any more: it ends the process. Told that its
+ * socket has closed, TLS ends first, and the socket with it.
+ */
+function drop(socket: net.Socket): void {
+  const isWrapped = socket.listenerCount("drain") === 0;
+  if (isWrapped && !socket.destroyed) socket.emit("close", false);
+  socket.destroy();
 }
 
 /**
