@@ -42,11 +42,12 @@ function temporaryFolder(): Disposable & { readonly env: Readonly<Record<string,
   };
 }
 
-/** Those that start clusters take longest and begin: what runs alone at the end should be short. */
+/** Those that start clusters take longest and begin, with the simulations: what runs alone at the end should be short. */
 function testFiles(): string[] {
-  const files = globSync(["src/**/*.test.ts", "test/**/*.test.ts"]).sort();
-  const isLong = (file: string): boolean => file.startsWith(path.join("test", "e2e"));
-  return [...files.filter(isLong), ...files.filter((file) => !isLong(file))];
+  const folders = ["test/e2e", "test/sim", "test/clients", "test/contracts"];
+  const long = folders.flatMap((folder) => globSync(`${folder}/**/*.test.ts`).sort());
+  const all = globSync(["src/**/*.test.ts", "test/**/*.test.ts"]).sort();
+  return [...new Set([...long, ...all])];
 }
 
 /** Tells when the file has ended, with all that TAP says of its failures. */

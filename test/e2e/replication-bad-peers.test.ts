@@ -13,7 +13,6 @@ const THREE = { ...SLOW, OLLAMA_REPLICAS: "3" };
 const BAD_PEERS = "ollamamax_replication_bad_peers_total";
 
 const LIES: readonly { readonly lie: Lie; readonly offence: string | undefined }[] = [
-  { lie: "too few bytes", offence: "protocol" },
   { lie: "too many bytes", offence: "protocol" },
   { lie: "wrong bytes", offence: "wrong_bytes" },
   { lie: "nothing more", offence: undefined },
