@@ -3,7 +3,7 @@ import { TestKeySource, testKey } from "../../test/fixtures/key-source.ts";
 import { ManualClock } from "../../test/fixtures/manual-clock.ts";
 import { recordingLog } from "../../test/fixtures/recording-log.ts";
 import { recordingMetrics } from "../../test/fixtures/recording-metrics.ts";
-import { seededRandom } from "../../test/fixtures/seeded-random.ts";
+import { seededRandom } from "../core/random.ts";
 import { makeApiKey } from "./api-key.ts";
 import { KeyRing } from "./key-ring.ts";
 

@@ -1,12 +1,11 @@
 import t from "tap";
 import { ManualClock } from "../../test/fixtures/manual-clock.ts";
-import { seededRandom } from "../../test/fixtures/seeded-random.ts";
 import { Broadcast } from "./broadcast.ts";
 import { parseBlobDigest, parseManifestDigest } from "./digest.ts";
 import { LinkedSignal } from "./linked-signal.ts";
 import { parseNodeId } from "./node-id.ts";
 import { canServe } from "./node-view.ts";
-import { sample } from "./random.ts";
+import { sample, seededRandom } from "./random.ts";
 import { retry } from "./retry.ts";
 
 t.test("broadcast drops the oldest for a slow reader and ends with the signal", async (t) => {

@@ -10,6 +10,19 @@ const RANDOM_STEPS = 2 ** 47;
 
 export const systemRandom: Random = { next: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS };
 
+/** Mulberry32 (Tommy Ettinger, public domain), with 32 bits of state: the same seed gives the same run. */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return {
+    next: () => {
+      state = (state + 0x6d2b79f5) >>> 0;
+      let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+      mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+      return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+    },
+  };
+}
+
 /** One of the items, each as likely as the others; undefined of none. */
 export function pick<T>(random: Random, items: readonly T[]): T | undefined {
   return items[Math.floor(random.next() * items.length)];

@@ -1,8 +1,8 @@
 import t from "tap";
 import { demoModel, localModels } from "../../test/fixtures/demo-model.ts";
-import { seededRandom } from "../../test/fixtures/seeded-random.ts";
 import { systemClock } from "../core/clock.ts";
 import { silentLog } from "../core/log.ts";
+import { seededRandom } from "../core/random.ts";
 import { engineContract } from "./engine.contract.ts";
 import { LlamaEngine } from "./llama-engine.ts";
 

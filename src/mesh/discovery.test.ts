@@ -3,11 +3,11 @@ import path from "node:path";
 import { multiaddr } from "@multiformats/multiaddr";
 import t, { type Test } from "tap";
 import { openTestNode, type TestNode } from "../../test/fixtures/libp2p-nodes.ts";
-import { seededRandom } from "../../test/fixtures/seeded-random.ts";
 import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { systemClock } from "../core/clock.ts";
 import { silentLog } from "../core/log.ts";
 import type { NodeId } from "../core/node-id.ts";
+import { seededRandom } from "../core/random.ts";
 import { Discovery, type DiscoveryDeps, type DiscoveryOptions } from "./discovery.ts";
 
 async function open(

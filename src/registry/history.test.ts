@@ -5,10 +5,10 @@ import { Door, onEachPostgres, openPool, until } from "../../test/fixtures/postg
 import { recordingLog } from "../../test/fixtures/recording-log.ts";
 import { recordingMetrics } from "../../test/fixtures/recording-metrics.ts";
 import { testModel, testNodeId } from "../../test/fixtures/registry-rows.ts";
-import { seededRandom } from "../../test/fixtures/seeded-random.ts";
 import { systemClock } from "../core/clock.ts";
 import type { EndedRequest } from "../core/history.ts";
 import { silentLog } from "../core/log.ts";
+import { seededRandom } from "../core/random.ts";
 import type { Sql } from "./connect.ts";
 import { History, type HistoryDeps } from "./history.ts";
 import { upsertModel } from "./models.ts";

@@ -1,8 +1,8 @@
 import { ManualClock } from "../../test/fixtures/manual-clock.ts";
 import { Door, onEachPostgres, openPool, until } from "../../test/fixtures/postgres.ts";
-import { seededRandom } from "../../test/fixtures/seeded-random.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { silentLog } from "../core/log.ts";
+import { seededRandom } from "../core/random.ts";
 import { acquire, type LeaseOptions, Leases, release, renew, type Term } from "./leases.ts";
 import type { PoolOptions } from "./options.ts";
 import { type Database, Pool } from "./pool.ts";

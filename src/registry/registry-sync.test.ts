@@ -8,8 +8,8 @@ import {
 } from "../../test/fixtures/postgres.ts";
 import { recordingLog } from "../../test/fixtures/recording-log.ts";
 import { testModel, testNodeView } from "../../test/fixtures/registry-rows.ts";
-import { seededRandom } from "../../test/fixtures/seeded-random.ts";
 import type { NodeView } from "../core/node-view.ts";
+import { seededRandom } from "../core/random.ts";
 import type { Sql } from "./connect.ts";
 import type { RegistryOptions } from "./options.ts";
 import { RegistrySync } from "./registry-sync.ts";

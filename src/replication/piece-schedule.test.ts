@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import t from "tap";
 import { testNodeId } from "../../test/fixtures/registry-rows.ts";
-import { seededRandom } from "../../test/fixtures/seeded-random.ts";
 import type { NodeId } from "../core/node-id.ts";
+import { seededRandom } from "../core/random.ts";
 import { bitmapOf, isSet } from "./bitmap.ts";
 import type { Ask } from "./blob-peer.ts";
 import { type Chance, PieceSchedule } from "./piece-schedule.ts";

@@ -2,13 +2,13 @@ import t from "tap";
 import { digestOf, nodeOf } from "../../test/fixtures/fake-cluster.ts";
 import { ManualClock } from "../../test/fixtures/manual-clock.ts";
 import { MemoryPeers } from "../../test/fixtures/peer-streams.ts";
-import { seededRandom } from "../../test/fixtures/seeded-random.ts";
 import { InferenceError } from "../core/errors.ts";
 import type { GenerateEvent } from "../core/inference.ts";
 import { silentLog } from "../core/log.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { NodeView } from "../core/node-view.ts";
 import type { Engine, Waiting } from "../core/ports.ts";
+import { seededRandom } from "../core/random.ts";
 import { Router } from "./router.ts";
 import { servePeers } from "./serve-peers.ts";
 

@@ -1,9 +1,9 @@
 import t from "tap";
 import { digestOf, nodeOf } from "../../test/fixtures/fake-cluster.ts";
-import { seededRandom } from "../../test/fixtures/seeded-random.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { NodeView } from "../core/node-view.ts";
 import type { Holder } from "../core/ports.ts";
+import { seededRandom } from "../core/random.ts";
 import { type Choice, candidatesOf, rank } from "./select.ts";
 
 const MODEL = digestOf("m");

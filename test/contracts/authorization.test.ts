@@ -4,9 +4,9 @@ import { KeyRing } from "../../src/auth/key-ring.ts";
 import { ROLES, type Role } from "../../src/core/auth.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLog } from "../../src/core/log.ts";
+import { seededRandom } from "../../src/core/random.ts";
 import { fakeCluster } from "../fixtures/fake-cluster.ts";
 import { TestKeySource, testKey } from "../fixtures/key-source.ts";
-import { seededRandom } from "../fixtures/seeded-random.ts";
 
 const ALL = ROLES;
 const ANYBODY = "anybody";

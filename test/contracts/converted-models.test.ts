@@ -4,11 +4,11 @@ import { importGguf } from "../../src/blobs/import-gguf.ts";
 import { ModelStore } from "../../src/blobs/model-store.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLog } from "../../src/core/log.ts";
+import { seededRandom } from "../../src/core/random.ts";
 import { collect, waiting } from "../../src/engine/engine.contract.ts";
 import { LlamaEngine } from "../../src/engine/llama-engine.ts";
 import { FAMILIES, randomCheckpoint } from "../fixtures/random-checkpoint.ts";
 import { referenceLogprobs } from "../fixtures/reference-model.ts";
-import { seededRandom } from "../fixtures/seeded-random.ts";
 import { tempFolder } from "../fixtures/temp-folder.ts";
 import {
   byteFallbackTokenizer,

@@ -4,6 +4,7 @@ import t from "tap";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLog } from "../../src/core/log.ts";
 import { parseModelName } from "../../src/core/model-name.ts";
+import { seededRandom } from "../../src/core/random.ts";
 import { collect, waiting } from "../../src/engine/engine.contract.ts";
 import { LlamaEngine } from "../../src/engine/llama-engine.ts";
 import { demoCheckpoint } from "../fixtures/demo-checkpoint.ts";
@@ -13,7 +14,6 @@ import { snapshot, writeBlob } from "../fixtures/ollama-folder.ts";
 import { randomCheckpoint, SIZES } from "../fixtures/random-checkpoint.ts";
 import { referenceLogprobs } from "../fixtures/reference-model.ts";
 import { safetensorsFile } from "../fixtures/safetensors-file.ts";
-import { seededRandom } from "../fixtures/seeded-random.ts";
 import { tempFolder } from "../fixtures/temp-folder.ts";
 import { byteFallbackTokenizer } from "../fixtures/tokenizers.ts";
 

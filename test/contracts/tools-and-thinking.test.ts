@@ -9,7 +9,7 @@ import { silentLog } from "../../src/core/log.ts";
 import type { ModelRecord } from "../../src/core/model.ts";
 import type { NodeId } from "../../src/core/node-id.ts";
 import type { Engine } from "../../src/core/ports.ts";
-import { systemRandom } from "../../src/core/random.ts";
+import { seededRandom, systemRandom } from "../../src/core/random.ts";
 import { collect, ending, user } from "../../src/engine/engine.contract.ts";
 import { LlamaEngine } from "../../src/engine/llama-engine.ts";
 import { RemoteEngine } from "../../src/router/remote-engine.ts";
@@ -19,7 +19,6 @@ import { fakeCluster, nodeOf, ROUTE } from "../fixtures/fake-cluster.ts";
 import { ndjson } from "../fixtures/http.ts";
 import { type OllamaModel, writeOllamaModel } from "../fixtures/ollama-folder.ts";
 import { MemoryPeers } from "../fixtures/peer-streams.ts";
-import { seededRandom } from "../fixtures/seeded-random.ts";
 import { tempFolder } from "../fixtures/temp-folder.ts";
 
 // The demo model knows neither tools nor thinking. But with another template in its file it is shown them, and a grammar

@@ -3,10 +3,9 @@ import type { ManifestDigest } from "../../src/core/digest.ts";
 import type { ModelRecord } from "../../src/core/model.ts";
 import type { NodeId } from "../../src/core/node-id.ts";
 import type { LocalReplicaChange } from "../../src/core/ports.ts";
-import { pick, type Random } from "../../src/core/random.ts";
+import { pick, type Random, seededRandom } from "../../src/core/random.ts";
 import { ReplicaTable } from "../../src/mesh/membership/replica-table.ts";
 import type { ReplicaList } from "../../src/mesh/replica-lists.ts";
-import { seededRandom } from "../fixtures/seeded-random.ts";
 import { seedOfRun } from "./seed.ts";
 import { SimNetwork } from "./sim-network.ts";
 

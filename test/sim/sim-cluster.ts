@@ -1,10 +1,9 @@
 import type { NodeId } from "../../src/core/node-id.ts";
 import type { NodeHealth } from "../../src/core/node-view.ts";
-import { jittered, type Random } from "../../src/core/random.ts";
+import { jittered, type Random, seededRandom } from "../../src/core/random.ts";
 import { heartbeatIntervalMs, heartbeatTtlMs } from "../../src/mesh/heartbeat-interval.ts";
 import type { Effect, MembershipEvent } from "../../src/mesh/membership/types.ts";
 import type { HeartbeatRecord, UpdateRecord } from "../../src/mesh/membership-records.ts";
-import { seededRandom } from "../fixtures/seeded-random.ts";
 import { type NetworkOptions, SimNetwork } from "./sim-network.ts";
 
 /** What is simulated: one node's detection. */

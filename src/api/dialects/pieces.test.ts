@@ -1,8 +1,8 @@
 import t from "tap";
 import { digestOf } from "../../../test/fixtures/fake-cluster.ts";
-import { seededRandom } from "../../../test/fixtures/seeded-random.ts";
 import type { GenerateRequest, Logprob, RoutedEvent } from "../../core/inference.ts";
 import type { OutputFormat } from "../../core/output-format.ts";
+import { seededRandom } from "../../core/random.ts";
 import { type Piece, pieceReader } from "./pieces.ts";
 
 const REQUEST: GenerateRequest = {

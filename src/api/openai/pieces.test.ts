@@ -1,7 +1,7 @@
 import t from "tap";
 import { sseEvents } from "../../../test/fixtures/http.ts";
 import { ManualClock } from "../../../test/fixtures/manual-clock.ts";
-import { seededRandom } from "../../../test/fixtures/seeded-random.ts";
+import { seededRandom } from "../../core/random.ts";
 import type { Chosen } from "../dialects/answers.ts";
 import type { Piece } from "../dialects/pieces.ts";
 import { wholeAnswers } from "../dialects/whole-answer.ts";

@@ -1,8 +1,8 @@
 import t from "tap";
 import { ROUTE } from "../../../test/fixtures/fake-cluster.ts";
-import { seededRandom } from "../../../test/fixtures/seeded-random.ts";
 import type { GenerateInput, RoutedEvent } from "../../core/inference.ts";
 import type { OutputFormat } from "../../core/output-format.ts";
+import { seededRandom } from "../../core/random.ts";
 import { type Output, OutputReader } from "./output-reader.ts";
 
 const FORMAT: OutputFormat = {

@@ -1,7 +1,7 @@
 import t from "tap";
-import { seededRandom } from "../../../test/fixtures/seeded-random.ts";
 import type { NodeId } from "../../core/node-id.ts";
 import type { NodeHealth, NodeReport, NodeState } from "../../core/node-view.ts";
+import { seededRandom } from "../../core/random.ts";
 import type { HeartbeatRecord, UpdateRecord } from "../membership-records.ts";
 import { Membership } from "./membership.ts";
 import type { Effect, MembershipEvent } from "./types.ts";

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import t from "tap";
-import { seededRandom } from "../../../test/fixtures/seeded-random.ts";
 import type { ManifestDigest } from "../../core/digest.ts";
 import type { ModelRecord } from "../../core/model.ts";
 import type { NodeId } from "../../core/node-id.ts";
 import type { Holder, LocalReplicaChange } from "../../core/ports.ts";
+import { seededRandom } from "../../core/random.ts";
 import { ReplicaTable } from "./replica-table.ts";
 
 const [SELF, A, B, C] = ["self", "a", "b", "c"] as unknown as [NodeId, NodeId, NodeId, NodeId];

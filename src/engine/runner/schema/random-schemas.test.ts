@@ -3,7 +3,7 @@ import { getLlama } from "node-llama-cpp";
 import t from "tap";
 import { GbnfWalk } from "../../../../test/fixtures/gbnf-walk.ts";
 import { fitsSchema } from "../../../../test/fixtures/json-schema-check.ts";
-import { seededRandom } from "../../../../test/fixtures/seeded-random.ts";
+import { seededRandom } from "../../../core/random.ts";
 import { JsonSchemaError } from "./schema-error.ts";
 import { schemaGrammar } from "./schema-grammar.ts";
 

@@ -1,6 +1,6 @@
 import t from "tap";
 import { GbnfWalk } from "../../../../test/fixtures/gbnf-walk.ts";
-import { seededRandom } from "../../../../test/fixtures/seeded-random.ts";
+import { seededRandom } from "../../../core/random.ts";
 import { GrammarRules } from "./grammar-rules.ts";
 import { schemaGrammar } from "./schema-grammar.ts";
 import { patternGrammar } from "./string-pattern.ts";
