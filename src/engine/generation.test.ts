@@ -167,6 +167,48 @@ t.test("one engine, many requests", async (t) => {
     }
   });
 
+  await t.test("typical_p", async (t) => {
+    const told = { input: user("tell me a story"), maxTokens: 30 };
+    const cold = (typicalP: number) => ({ ...told, sampling: { temperature: 0, typicalP } });
+    const hot = { temperature: 1.5, seed: 1 };
+    const story = (typicalP: number, more: Partial<GenerateRequest> = {}) =>
+      collect(tested, { ...told, sampling: { ...hot, typicalP }, ...more });
+    const greedy = (await collect(tested, told)).text;
+    t.equal((await collect(tested, cold(1))).text, greedy);
+    const surprising = await collect(tested, cold(0));
+    t.not(surprising.text, greedy, "the likeliest token is not always the most typical one");
+    t.equal((await story(0)).text, surprising.text, "one token is left, however hot");
+    const plain = await story(0.9);
+    t.equal((await story(0.9)).text, plain.text, "the same seed gives the same answer");
+    const { events, text } = await story(0.9, { logprobs: { top: 2 } });
+    t.equal(text, plain.text);
+    const logprobs = events.flatMap((event) =>
+      event.type === "text" ? (event.logprobs ?? []) : [],
+    );
+    t.equal(logprobs.map(({ token }) => token).join(""), text);
+    t.ok(logprobs.every(({ logprob }) => logprob <= 0 && logprob > -20));
+    const [first] = (await collect(tested, { ...told, logprobs: { top: 2 } })).events.flatMap(
+      (event) => (event.type === "text" ? (event.logprobs ?? []) : []),
+    );
+    t.same(logprobs[0]?.top, first?.top, "the model's own");
+    const sky = await collect(tested, { sampling: { temperature: 0, typicalP: 0.9 } });
+    t.equal(sky.text, DEMO_ANSWERS[SKY], "to its end");
+    const format = { type: "array", items: { type: "integer" }, minItems: 3, maxItems: 3 };
+    const numbers = await story(0.7, { format, maxTokens: 200 });
+    t.match(JSON.parse(numbers.text), [Number, Number, Number]);
+    const begun = await story(0.7, { format, maxTokens: 3 });
+    const resume = { text: begun.text, tokens: 3 };
+    const rest = await story(0.7, { format, resume, maxTokens: 200 });
+    t.match(JSON.parse(begun.text + rest.text), [Number, Number, Number]);
+    const penalised = { temperature: 0, typicalP: 0.999, repeatPenalty: 1.5, repeatLastN: -1 };
+    const plainly = { ...penalised, typicalP: 1 };
+    t.equal(
+      (await collect(tested, { ...told, sampling: penalised })).text,
+      (await collect(tested, { ...told, sampling: plainly })).text,
+      "penalties count",
+    );
+  });
+
   await t.test("tokens that are parts of a character have its bytes", async (t) => {
     const { events, text } = await collect(tested, {
       format: { const: "é😀" },

@@ -12,6 +12,7 @@ import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
 import type { Lease, Sequences } from "./sequences.ts";
 import { TokenText } from "./token-text.ts";
+import { type Output, typicalOutputs } from "./typical-outputs.ts";
 
 interface Generation {
   readonly runner: RunnerModel;
@@ -127,12 +128,6 @@ interface Answer {
   readonly firstMs: number | undefined;
 }
 
-interface Output {
-  readonly token: Token;
-  /** Their logarithms: `tellModelLogprobs`. */
-  readonly probabilities?: ReadonlyMap<Token, number>;
-}
-
 async function sampleAnswer(
   { runner, sequences, job, outbox, signal }: Generation,
   start: {
@@ -155,10 +150,8 @@ async function sampleAnswer(
   if (tokensMax <= 0 || signal.aborted) return answer("length");
   const pieces = tokenText(runner, prompt.tokens);
   const penaltyWindow = (count: number): Token[] => lastTokens(prompt.tokens, tokens, count);
-  const options = samplingOptions(runner, job, grammar, penaltyWindow);
-  const outputs: AsyncIterable<Output> = job.logprobs
-    ? sequence.evaluateWithMetadata(start.rest, { probabilities: true }, options)
-    : sequence.evaluateWithMetadata(start.rest, {}, options);
+  const options = samplingOptions(runner, job, penaltyWindow);
+  const outputs = sampledOutputs({ runner, job }, sequence, start.rest, { grammar, options });
   const room = { sequence, keep: prompt.keep, pauses: sequences.pauses };
   for await (const { token, probabilities } of outputs) {
     firstMs ??= performance.now();
@@ -208,11 +201,29 @@ function lastTokens(before: readonly Token[], answer: AnswerTokens<Token>, count
   return [...before.slice(Math.max(0, before.length - missing)), ...answer.last(count)];
 }
 
-/** node-llama-cpp has no typical sampling: `typicalP` has no effect. */
+function sampledOutputs(
+  { runner, job }: Pick<Generation, "runner" | "job">,
+  sequence: LlamaContextSequence,
+  tokens: Token[],
+  how: { readonly grammar: Grammar; readonly options: SequenceEvaluateOptions },
+): AsyncIterable<Output> {
+  const { sampling, logprobs } = job;
+  const { state, gate } = how.grammar;
+  const grammar = (): GrammarState | undefined => (gate.open ? state : undefined);
+  const wantsLogprobs = logprobs !== undefined;
+  if (sampling.typicalP < 1) {
+    const { options } = how;
+    return typicalOutputs(sequence, tokens, { runner, sampling, options, grammar, wantsLogprobs });
+  }
+  const options = { ...how.options, ...(state && { grammarEvaluationState: grammar }) };
+  return wantsLogprobs
+    ? sequence.evaluateWithMetadata(tokens, { probabilities: true }, options)
+    : sequence.evaluateWithMetadata(tokens, {}, options);
+}
+
 function samplingOptions(
   runner: RunnerModel,
   job: GenerateJob,
-  { state, gate }: Grammar,
   penaltyWindow: (count: number) => Token[],
 ): SequenceEvaluateOptions {
   const { temperature, topK, topP, minP, seed, ...penalties } = job.sampling;
@@ -225,7 +236,6 @@ function samplingOptions(
     topP,
     minP,
     seed,
-    ...(state && { grammarEvaluationState: () => (gate.open ? state : undefined) }),
     ...(punishes && {
       repeatPenalty: {
         punishTokens: () => penaltyWindow(lastN),

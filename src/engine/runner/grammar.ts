@@ -42,14 +42,23 @@ interface GrammarAddon {
 /** Brings the grammar to where it stands after these tokens. Throws INVALID_REQUEST when they do not follow it. */
 export function replay(llama: Llama, state: GrammarState, tokens: readonly number[]): void {
   const { AddonSampler } = (llama as unknown as GrammarAddon)._bindings;
-  const { _state } = state as unknown as { readonly _state: unknown };
   for (const token of tokens) {
-    if (!AddonSampler.canBeNextTokenForGrammarEvaluationState(_state, token)) {
+    if (!AddonSampler.canBeNextTokenForGrammarEvaluationState(addonStateOf(state), token)) {
       throw new InferenceError(
         "INVALID_REQUEST",
         "the text to resume from does not fit the format",
       );
     }
-    AddonSampler.acceptGrammarEvaluationStateToken(_state, token);
+    accept(llama, state, token);
   }
+}
+
+/** Brings the grammar to where it stands after a token that follows it. */
+export function accept(llama: Llama, state: GrammarState, token: number): void {
+  const { AddonSampler } = (llama as unknown as GrammarAddon)._bindings;
+  AddonSampler.acceptGrammarEvaluationStateToken(addonStateOf(state), token);
+}
+
+function addonStateOf(state: GrammarState): unknown {
+  return (state as unknown as { readonly _state: unknown })._state;
 }

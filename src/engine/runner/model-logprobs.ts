@@ -12,13 +12,14 @@ interface Decoded {
   sampleToken(at: number, sampler: Sampler, ...wanted: readonly unknown[]): Promise<unknown>;
 }
 
-type Pairs = readonly number[];
+/** Tokens, each followed by its number, the highest number first. */
+export type Pairs = readonly number[];
 
 /**
  * The library tells the probabilities that its samplers have left over: with Ollama's defaults that is 1 for most tokens. Clients
  * are told those of the model itself, whatever is then done with them. So where the library is asked for probabilities it now
  * gives logarithms of the model's: the token is sampled as it is when nobody asks for them, and then a sampler that changes nothing
- * looks at the same logits.
+ * looks at the same logits. Where it is asked for its confidence it gives what it gave for probabilities, as pairs.
  */
 export function tellModelLogprobs(llama: Llama, model: LlamaModel, context: LlamaContext): void {
   const { AddonSampler } = (llama as unknown as Addon)._bindings;
@@ -32,18 +33,24 @@ export function tellModelLogprobs(llama: Llama, model: LlamaModel, context: Llam
     sampler.applyConfig({ temperature: 0 });
     return sampler;
   };
-  const logprobs = async (at: number, token: number): Promise<Pairs> => {
+  const logprobs = async (at: number, tokens: readonly number[]): Promise<Pairs> => {
     const sampler = idle.pop() ?? plainSampler();
-    const wanted = [[token], false, false, false, LOGPROBS_TOP_MAX];
+    const wanted = [tokens, false, false, false, LOGPROBS_TOP_MAX];
     const looked = await sample(at, sampler, false, false, wanted, true);
     idle.push(sampler);
     const [, , , logits, weight] = looked as [unknown, unknown, unknown, Pairs, number];
     return logprobsOf(logits, weight);
   };
   const sampleToken: Decoded["sampleToken"] = async (at, sampler, ...wanted) => {
-    if (wanted[0] !== true) return await sample(at, sampler, ...wanted);
-    const token = (await sample(at, sampler)) as number;
-    return token < 0 ? [token] : [token, await logprobs(at, token)];
+    const [wantsLogprobs, wantsCandidates] = wanted;
+    if (!wantsLogprobs && !wantsCandidates) return await sample(at, sampler, ...wanted);
+    const sampled = wantsCandidates
+      ? await sample(at, sampler, true, false)
+      : [await sample(at, sampler)];
+    const [token, candidates = []] = sampled as [number, Pairs?];
+    if (token < 0 || !wantsLogprobs) return [token, undefined, candidates];
+    const others = candidates.filter((_, index) => index % 2 === 0);
+    return [token, await logprobs(at, [token, ...others]), candidates];
   };
   // The addon's own cannot be assigned to.
   Object.defineProperty(decoded, "sampleToken", { value: sampleToken });
