@@ -254,6 +254,7 @@ t.test("messages as templates see them", async (t) => {
       },
       { role: "tool", content: [{ type: "text", text: "22" }], tool_call_id: "1" },
       { role: "tool", content: "23", tool_call_id: "unknown" },
+      { role: "assistant", content: null, reasoning: "so" },
     ],
   });
   t.strictSame(request?.input, {
@@ -273,6 +274,7 @@ t.test("messages as templates see them", async (t) => {
       },
       { role: "tool", content: "22", toolName: "f", toolCallId: "1" },
       { role: "tool", content: "23", toolCallId: "unknown" },
+      { role: "assistant", content: "", thinking: "so" },
     ],
   });
 });

@@ -49,7 +49,8 @@ export function parseMessages(messages: readonly BodyMessage[]): readonly Messag
   const names = toolNames(messages);
   return messages.map((message) => {
     const { role = "", reasoning, tool_calls: calls, tool_call_id: callId } = message;
-    const { text, images } = parseContent(message.content, calls !== undefined);
+    const saysOther = calls !== undefined || Boolean(reasoning);
+    const { text, images } = parseContent(message.content, saysOther);
     const toolName = callId ? names.get(callId) : undefined;
     return {
       role: role.toLowerCase(),
@@ -75,11 +76,11 @@ interface Content {
   readonly images: readonly string[];
 }
 
-function parseContent(content: unknown, hasCalls: boolean): Content {
+function parseContent(content: unknown, saysOther: boolean): Content {
   if (typeof content === "string") return { text: content, images: [] };
   if (!Array.isArray(content)) {
-    // Content is optional only beside tool calls.
-    if (content === undefined && hasCalls) return { text: "", images: [] };
+    // Content is optional only beside tool calls, and thoughts behind which nothing was said.
+    if (content === undefined && saysOther) return { text: "", images: [] };
     throw refusal(`invalid message content type: ${goTypeOf(content)}`);
   }
   const texts: string[] = [];
