@@ -85,6 +85,9 @@ function take(conversation: Conversation, item: unknown): void {
     conversation.call({ ...(id ? { id } : {}), name: textIn(item, "name"), arguments: given });
   } else if (type === "function_call_output") {
     conversation.result(textIn(item, "call_id"), parseContent(item["output"]));
+  } else if (type === "item_reference") {
+    // What the AI SDK sends unless it is told that nothing is stored.
+    throw refusal("no items are stored here to refer to: send them whole, with 'store': false");
   } else if (type !== "web_search_call") {
     throw refusal(`unknown input item type: ${JSON.stringify(type)}`);
   }

@@ -43,6 +43,11 @@ t.test("refusals, in OpenAI's envelope", async (t) => {
     [{ ...ASK, input: ["hi"] }, "an input item must be an object", "input"],
     [item({}), "input item missing required 'type' field", "input"],
     [item({ type: "dance" }), 'unknown input item type: "dance"', "input"],
+    [
+      item({ type: "item_reference", id: "msg_1" }),
+      "no items are stored here to refer to: send them whole, with 'store': false",
+      "input",
+    ],
     [item({ role: 5 }), "'role' must be a string", "input"],
     [item({ role: "user", content: 5 }), "content must be a string or array", "input"],
     [part("hi"), "a content part must be an object", "input"],
