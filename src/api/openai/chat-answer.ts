@@ -7,6 +7,7 @@ import { type EventWriter, sseEvent } from "../http/sse.ts";
 import { omitEmpty } from "../json/go-json.ts";
 import { openAiErrorBody } from "./errors.ts";
 import { type Head, headFields, usageFields } from "./head.ts";
+import { tokenLogprobs } from "./logprobs.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -86,12 +87,6 @@ function toolCall({ id, name, arguments: given }: ToolCall, index: number): Fiel
   return { id: id ?? "", index, type: "function", function: called };
 }
 
-/** OpenAI's clients expect the list of other tokens, be it empty. */
 function logprobsField(logprobs: readonly Logprob[]): Fields {
-  if (logprobs.length === 0) return {};
-  const content = logprobs.map(({ token, logprob, bytes, top = [] }) => ({
-    ...{ token, logprob, bytes },
-    top_logprobs: top.map(({ token, logprob, bytes }) => ({ token, logprob, bytes })),
-  }));
-  return { logprobs: { content } };
+  return logprobs.length === 0 ? {} : { logprobs: { content: tokenLogprobs(logprobs) } };
 }

@@ -14,6 +14,7 @@ import { chatTools } from "./responses-tools.ts";
 // Answers that hold more than text: what was thought, and calls.
 
 const END: Piece = { type: "end", reason: "stop", promptTokens: 5, tokens: 9 };
+const CUT: Piece = { ...END, reason: "length" };
 const THOUGHT: Piece = { type: "thinking", text: "hm" };
 const SAID: Piece = { type: "text", text: "hi" };
 const CALL = { id: "call_1", name: "f", arguments: { b: 1, a: "<" } };
@@ -64,7 +65,7 @@ t.test("chat, whole", async (t) => {
       },
     ],
     [
-      [SAID, CALLED, CALLED, { ...END, reason: "length" }],
+      [SAID, CALLED, CALLED, CUT],
       {
         message: {
           ...{ role: "assistant", content: "hi" },
@@ -121,6 +122,35 @@ t.test("a response, whole", async (t) => {
   t.match(await output([CALLED, END]), [called]);
   t.match(await output([SAID, CALLED, CALLED, END]), [message("hi"), called, called]);
   t.match(await output([END]), [message("")]);
+  t.match(await output([THOUGHT, END]), [thought, message("")]);
+});
+
+t.test("a response that was cut is completed", async (t) => {
+  const response = {
+    status: "completed",
+    incomplete_details: null,
+    output: [{ status: "completed" }],
+  };
+  t.match(wholeResponse(RESPONSE, await wholeOf([SAID, CUT]), DEPS), response);
+  const events = eventsOf(new ResponseEvents(RESPONSE, DEPS, noError), [SAID, CUT]);
+  t.match(events.at(-1), { type: "response.completed", response });
+});
+
+t.test("a response with log probabilities", async (t) => {
+  const token = { token: "hi", logprob: -0.5, bytes: [104, 105] };
+  const told = [{ ...token, top_logprobs: [token] }];
+  const pieces: readonly Piece[] = [{ ...SAID, logprobs: [{ ...token, top: [token] }] }, END];
+  const output = [{ content: [{ type: "output_text", text: "hi", logprobs: told }] }];
+  t.match(wholeResponse(RESPONSE, await wholeOf(pieces), DEPS), { output });
+  const events = eventsOf(new ResponseEvents(RESPONSE, DEPS, noError), pieces);
+  t.match(
+    events.filter((event) => Object.hasOwn(Object(event), "logprobs")),
+    [
+      { type: "response.output_text.delta", logprobs: told },
+      { type: "response.output_text.done", logprobs: told },
+    ],
+  );
+  t.match(events.at(-1), { response: { output } });
 });
 
 t.test("a response, as events", async (t) => {
@@ -164,6 +194,10 @@ t.test("a response, as events", async (t) => {
   t.match(done[2], { arguments: ARGUMENTS });
   const silent = eventsOf(new ResponseEvents(RESPONSE, DEPS, noError), [END]);
   t.match(silent.at(-1), { response: { output: [{ content: [{ text: "" }] }] } });
+  const pensive = eventsOf(new ResponseEvents(RESPONSE, DEPS, noError), [THOUGHT, END]);
+  t.match(pensive.at(-1), {
+    response: { output: [{ type: "reasoning" }, { content: [{ text: "" }] }] },
+  });
 });
 
 t.test("tools of responses as chat has them", async (t) => {

@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import type { ToolCall } from "../../core/inference.ts";
+import type { Logprob, ToolCall } from "../../core/inference.ts";
 import type { Random } from "../../core/random.ts";
 import type { Chosen } from "../dialects/answers.ts";
 import type { End } from "../dialects/pieces.ts";
@@ -7,8 +7,10 @@ import { NO_USAGE, withEnd } from "../dialects/usage.ts";
 import type { WholeAnswer } from "../dialects/whole-answer.ts";
 import { type EventWriter, sseEvent } from "../http/sse.ts";
 import { openAiErrorBody } from "./errors.ts";
+import { tokenLogprobs } from "./logprobs.ts";
 import {
   callItem,
+  type Ended,
   type Fields,
   messageItem,
   newItemId,
@@ -26,17 +28,18 @@ interface Deps {
 
 /** The response in one object. */
 export function wholeResponse(head: ResponseHead, answer: WholeAnswer, deps: Deps): Fields {
-  const { text, thinking, calls, end } = answer;
+  const { text, thinking, calls, logprobs, end } = answer;
+  const content = [outputText(text, tokenLogprobs(logprobs))];
   const id = (kind: Parameters<typeof newItemId>[0]): string => newItemId(kind, deps.random);
   const output = [
     ...(thinking === "" ? [] : [reasoningItem(id("reasoning"), thinking)]),
-    ...(text === "" && calls.length > 0 ? [] : [messageItem(id("message"), text)]),
+    ...(text === "" && calls.length > 0 ? [] : [messageItem(id("message"), content)]),
     ...calls.map((call) => callItem(id("call"), call, "completed")),
   ];
-  return responseObject(head, { output, completed: completed(end, deps) });
+  return responseObject(head, { output, ended: endedAs(end, deps) });
 }
 
-function completed(end: End | undefined, { clock }: Deps) {
+function endedAs(end: End | undefined, { clock }: Deps): Ended {
   const at = Math.floor(clock.wallMs() / 1_000);
   return { at, usage: end ? withEnd(NO_USAGE, end, 0, 1) : NO_USAGE };
 }
@@ -45,6 +48,7 @@ function completed(end: End | undefined, { clock }: Deps) {
 interface OpenItem {
   readonly kind: "message" | "reasoning";
   readonly id: string;
+  readonly logprobs: Fields[];
   text: string;
 }
 
@@ -69,7 +73,7 @@ export class ResponseEvents implements EventWriter<Chosen> {
 
   item({ piece }: Chosen): string {
     const begun = this.#sequence === 0 ? this.#begin() : "";
-    if (piece.type === "text") return begun + this.#delta("message", piece.text);
+    if (piece.type === "text") return begun + this.#delta("message", piece.text, piece.logprobs);
     if (piece.type === "thinking") return begun + this.#delta("reasoning", piece.text);
     if (piece.type === "call") return begun + this.#close() + this.#call(piece.call);
     if (piece.type === "end") this.#end = piece;
@@ -77,11 +81,12 @@ export class ResponseEvents implements EventWriter<Chosen> {
   }
 
   end(): string {
-    // An answer without a word is a message too.
-    const rest = !this.#open && this.#output.length === 0 ? this.#opened("message") : "";
-    const closed = rest + this.#close();
-    const state = { output: this.#output, completed: completed(this.#end, this.#deps) };
-    return closed + this.#event("response.completed", { response: this.#object(state) });
+    // An answer without a word is a message too, also behind thoughts: clients ask again where there is neither it nor a call.
+    const isSilent = this.#output.every(({ type }) => type === "reasoning");
+    const closed = (isSilent ? this.#opened("message") : "") + this.#close();
+    const ended = endedAs(this.#end, this.#deps);
+    const response = this.#object({ output: this.#output, ended });
+    return closed + this.#event("response.completed", { response });
   }
 
   /** In OpenAI's words for events, and in the envelope, where its clients look for it. */
@@ -94,17 +99,19 @@ export class ResponseEvents implements EventWriter<Chosen> {
   }
 
   #begin(): string {
-    const response = this.#object({ output: [], completed: undefined });
+    const response = this.#object({ output: [], ended: undefined });
     return (
       this.#event("response.created", { response }) +
       this.#event("response.in_progress", { response })
     );
   }
 
-  #delta(kind: OpenItem["kind"], delta: string): string {
+  #delta(kind: OpenItem["kind"], delta: string, tokens: readonly Logprob[] = []): string {
     const opened = this.#opened(kind);
     if (!this.#open) return opened;
+    const logprobs = tokenLogprobs(tokens);
     this.#open.text += delta;
+    this.#open.logprobs.push(...logprobs);
     const place = this.#place(this.#open.id);
     return kind === "reasoning"
       ? opened +
@@ -113,7 +120,7 @@ export class ResponseEvents implements EventWriter<Chosen> {
           })
       : opened +
           this.#event("response.output_text.delta", {
-            ...{ ...place, content_index: 0, delta, logprobs: [] },
+            ...{ ...place, content_index: 0, delta, logprobs },
           });
   }
 
@@ -121,21 +128,21 @@ export class ResponseEvents implements EventWriter<Chosen> {
     if (this.#open?.kind === kind) return "";
     const closed = this.#close();
     const id = newItemId(kind, this.#deps.random);
-    this.#open = { kind, id, text: "" };
+    this.#open = { kind, id, text: "", logprobs: [] };
     if (kind === "reasoning") {
       const fields = { ...this.#place(id), summary_index: 0, part: summaryText("") };
       const added = this.#added(reasoningItem(id, undefined));
       // Ollama leaves the part's events out; OpenAI's client ends a stream in which they are missing.
       return closed + added + this.#event("response.reasoning_summary_part.added", fields);
     }
-    const part = { ...this.#place(id), content_index: 0, part: outputText("") };
-    const added = this.#added(messageItem(id, undefined));
+    const part = { ...this.#place(id), content_index: 0, part: outputText("", []) };
+    const added = this.#added(messageItem(id, []));
     return closed + added + this.#event("response.content_part.added", part);
   }
 
   #close(): string {
     if (!this.#open) return "";
-    const { kind, id, text } = this.#open;
+    const { kind, id, text, logprobs } = this.#open;
     this.#open = undefined;
     const place = this.#place(id);
     if (kind === "reasoning") {
@@ -149,13 +156,13 @@ export class ResponseEvents implements EventWriter<Chosen> {
         this.#done(reasoningItem(id, text))
       );
     }
-    const part = { ...place, content_index: 0, part: outputText(text) };
+    const part = outputText(text, logprobs);
     return (
       this.#event("response.output_text.done", {
-        ...{ ...place, content_index: 0, text, logprobs: [] },
+        ...{ ...place, content_index: 0, text, logprobs },
       }) +
-      this.#event("response.content_part.done", part) +
-      this.#done(messageItem(id, text))
+      this.#event("response.content_part.done", { ...place, content_index: 0, part }) +
+      this.#done(messageItem(id, [part]))
     );
   }
 

@@ -14,24 +14,30 @@ export interface ResponseHead {
   readonly body: ResponsesBody;
 }
 
+export interface Ended {
+  /** Unix seconds. */
+  readonly at: number;
+  readonly usage: Usage;
+}
+
 /** How it stands; the fields are OpenAI's, those that nobody sets here included. */
 export function responseObject(
   { id, createdAt, body }: ResponseHead,
   state: {
     readonly output: readonly Fields[];
-    /** Unix seconds and what it took; undefined while it is made. */
-    readonly completed: { readonly at: number; readonly usage: Usage } | undefined;
+    /** Undefined while it is made. */
+    readonly ended: Ended | undefined;
   },
 ): Fields {
   const { effort, summary } = body.reasoning ?? {};
-  const { output, completed } = state;
+  const { output, ended } = state;
   return {
     id,
     object: "response",
     created_at: createdAt,
-    completed_at: completed?.at ?? null,
-    // Also of an answer that was cut, as in Ollama.
-    status: completed ? "completed" : "in_progress",
+    completed_at: ended?.at ?? null,
+    // Also of an answer that was cut, as in Ollama: some clients of OpenAI's take nothing from one that is incomplete.
+    status: ended ? "completed" : "in_progress",
     incomplete_details: null,
     model: body.model,
     previous_response_id: null,
@@ -46,10 +52,10 @@ export function responseObject(
     top_p: body.top_p ?? 1,
     presence_penalty: 0,
     frequency_penalty: 0,
-    top_logprobs: 0,
+    top_logprobs: body.top_logprobs ?? 0,
     temperature: body.temperature ?? 1,
     reasoning: effort || summary ? { effort: effort ?? null, summary: summary ?? null } : null,
-    usage: completed ? usageFields(completed.usage) : null,
+    usage: ended ? usageFields(ended.usage) : null,
     max_output_tokens: body.max_output_tokens ?? null,
     max_tool_calls: null,
     store: false,
@@ -71,8 +77,8 @@ function usageFields({ promptTokens, tokens }: Usage): Fields {
   };
 }
 
-export function outputText(text: string): Fields {
-  return { type: "output_text", text, annotations: [], logprobs: [] };
+export function outputText(text: string, logprobs: readonly Fields[]): Fields {
+  return { type: "output_text", text, annotations: [], logprobs };
 }
 
 export function summaryText(text: string): Fields {
@@ -80,9 +86,8 @@ export function summaryText(text: string): Fields {
 }
 
 /** The parts of a response's output, begun and whole. */
-export function messageItem(id: string, text: string | undefined): Fields {
-  const status = text === undefined ? "in_progress" : "completed";
-  const content = text === undefined ? [] : [outputText(text)];
+export function messageItem(id: string, content: readonly Fields[]): Fields {
+  const status = content.length === 0 ? "in_progress" : "completed";
   return { id, type: "message", status, role: "assistant", content };
 }
 

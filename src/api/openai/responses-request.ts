@@ -2,7 +2,7 @@ import type { Conversation } from "../dialects/chat-model.ts";
 import { chooseTools, parseToolChoice } from "../dialects/tool-choice.ts";
 import type { Decoded } from "../json/decode.ts";
 import { NUMBER } from "../json/number.ts";
-import { OBJECT } from "../ollama/fields.ts";
+import { OBJECT, parseLogprobs } from "../ollama/fields.ts";
 import { parseEffort, parseResponseFormat } from "./fields.ts";
 import { parseInput } from "./responses-input.ts";
 import { chatTools } from "./responses-tools.ts";
@@ -19,6 +19,8 @@ export const RESPONSES_SHAPE = {
     temperature: NUMBER,
     top_p: NUMBER,
     max_output_tokens: "int",
+    include: "any",
+    top_logprobs: "int",
     reasoning: {
       name: "openai.ResponsesReasoning",
       fields: { effort: "string", summary: "string" },
@@ -40,6 +42,8 @@ export interface ResponsesBody {
   readonly temperature?: number;
   readonly top_p?: number;
   readonly max_output_tokens?: number;
+  readonly include?: unknown;
+  readonly top_logprobs?: number;
   readonly reasoning?: { readonly effort?: string; readonly summary?: string };
   readonly text?: { readonly format?: Readonly<Record<string, unknown>> };
   readonly truncation?: string;
@@ -52,11 +56,14 @@ export interface ResponsesAsk extends Conversation {
 }
 
 const TEMPERATURE_DEFAULT = 1;
+/** What `include` asks for, among things that are not to be had here. */
+const LOGPROBS = "message.output_text.logprobs";
 
 /** A request for a response, whichever model it is asked of. */
 export function parseResponses(decoded: Decoded): ResponsesAsk {
   const body: ResponsesBody = decoded;
-  const { top_p: topP, max_output_tokens: maxTokens } = body;
+  const { top_p: topP, max_output_tokens: maxTokens, include } = body;
+  const hasLogprobs = Array.isArray(include) && include.includes(LOGPROBS);
   const format = parseResponseFormat(formatAsInChat(body.text?.format), "text.format");
   return {
     body,
@@ -69,6 +76,7 @@ export function parseResponses(decoded: Decoded): ResponsesAsk {
         temperature: body.temperature ?? TEMPERATURE_DEFAULT,
         ...(topP === undefined ? {} : { topP }),
       },
+      ...parseLogprobs(hasLogprobs, body.top_logprobs),
       ...(maxTokens === undefined ? {} : { maxTokens }),
       ...(format === undefined ? {} : { format }),
     },

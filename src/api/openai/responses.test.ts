@@ -192,7 +192,11 @@ t.test("what the engine is asked", async (t) => {
     ],
     [{ text: { format: { type: "text" } } }, { sampling: { temperature: 1 } }],
     [
-      { store: true, include: [], previous_response_id: "resp_1" },
+      { include: ["message.output_text.logprobs"], top_logprobs: 2 },
+      { sampling: { temperature: 1 }, logprobs: { top: 2 } },
+    ],
+    [
+      { store: true, include: [], previous_response_id: "resp_1", top_logprobs: 2 },
       { sampling: { temperature: 1 } },
     ],
   ];
