@@ -64,6 +64,7 @@ function parseTurn(content: unknown, names: Map<string, string>): Turn {
     const { type } = block;
     if (type === "text") turn.texts.push(textIn(block, "text"));
     else if (type === "image") turn.images.push(parseImage(block["source"]));
+    else if (type === "document") turn.texts.push(...documentTexts(block["source"]));
     else if (type === "thinking") turn.thinking += textIn(block, "thinking");
     else if (type === "tool_use") {
       const call = parseToolUse(block);
@@ -73,6 +74,13 @@ function parseTurn(content: unknown, names: Map<string, string>): Turn {
     // Others are what Anthropic's own servers have made of their tools.
   }
   return turn;
+}
+
+/** Of text files. PDFs are left out as in Ollama: to refuse one would end a conversation that it stays part of. */
+function documentTexts(source: unknown): readonly string[] {
+  if (!isRecord(source)) throw refusal("invalid document source");
+  if (source["type"] === "text") return [textIn(source, "data")];
+  return source["type"] === "content" ? [textOf(source["content"], "content")] : [];
 }
 
 function parseToolUse(block: Block): ToolCall & { readonly id: string } {
