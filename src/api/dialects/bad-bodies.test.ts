@@ -85,6 +85,9 @@ t.test("no body crashes", async (t) => {
     t.ok(await isHandled(path, JSON.stringify(good)), path);
     const response = await app.request(path, { method: "POST", body: JSON.stringify(good) });
     t.equal(response.status, 200, `${path} takes the good one`);
+    const nothings = { messages: [null], input: [null], tools: [null] };
+    t.ok(await isHandled(path, JSON.stringify({ ...good, ...nothings })), `${path} lists of null`);
+    t.ok(await isHandled(path, JSON.stringify({ ...good, tools: [null] })), `${path} no tool`);
     const field = fc.constantFrom(...(FIELDS[path] ?? []));
     await fc.assert(
       fc.asyncProperty(fc.dictionary(field, value), (given) =>

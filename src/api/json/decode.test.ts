@@ -14,6 +14,7 @@ const SHAPE = {
     flags: { list: "bool" },
     inner: { name: "Inner", fields: { name: "string", deep: { list: "bool" } } },
     items: { list: { name: "Item", fields: { name: "string" } } },
+    custom: { list: { type: "Custom", custom: (value: unknown) => value, zero: {} } },
   },
 } as const;
 
@@ -33,6 +34,10 @@ t.test("decodes as Go does", (t) => {
     [
       { numbers: [1, null], words: ["a", null], flags: [null], items: [null, { NAME: "x" }] },
       { numbers: [1, 0], words: ["a", ""], flags: [false], items: [{}, { name: "x" }] },
+    ],
+    [
+      { custom: [null, 1], items: [] },
+      { custom: [{}, 1], items: [] },
     ],
     [{ inner: { Name: "n", other: 1, deep: [] } }, { inner: { name: "n", deep: [] } }],
     [JSON.parse('{"__proto__":{"model":"a"},"constructor":1}'), {}],

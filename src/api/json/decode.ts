@@ -14,8 +14,16 @@ export type Shape =
   /** `type` is the list's own name in Go, where it has one. */
   | { readonly list: Shape; readonly type?: string }
   | { readonly name: string; readonly fields: Readonly<Record<string, Shape>> }
+  | CustomShape;
+
+interface CustomShape {
+  /** Go's name of it. */
+  readonly type: string;
   /** Reads the value itself; throws a JsonError. `path` is as Go's errors name the field. */
-  | { readonly custom: (value: unknown, path: string) => unknown; readonly type: string };
+  readonly custom: (value: unknown, path: string) => unknown;
+  /** What null is in a list of it. */
+  readonly zero?: unknown;
+}
 
 export interface Decoded {
   readonly [field: string]: unknown;
@@ -86,7 +94,8 @@ function emptyOf(shape: Shape): unknown {
   if (shape === "string") return "";
   if (shape === "int") return 0;
   if (shape === "bool") return false;
-  return typeof shape === "object" && "fields" in shape ? {} : null;
+  if (shape === "any" || "list" in shape) return null;
+  return "fields" in shape ? {} : (shape.zero ?? null);
 }
 
 function goName(shape: Shape): string {

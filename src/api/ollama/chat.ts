@@ -24,6 +24,7 @@ import { type Piece, runAnswer } from "./run.ts";
 /** Kept as it came: templates show tools to the model word for word. */
 const TOOL: Shape = {
   type: "api.Tool",
+  zero: {},
   custom: (value, path) => {
     if (isRecord(value)) return value;
     throw mismatch(value, path, "api.Tool");

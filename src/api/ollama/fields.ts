@@ -43,6 +43,7 @@ export const THINK: Shape = {
 export const IMAGES: Shape = {
   list: {
     type: "api.ImageData",
+    zero: "",
     custom: (value, path) => {
       if (typeof value !== "string") throw mismatch(value, path, "api.ImageData");
       const text = value.replace(/[\r\n]/g, "");
@@ -73,6 +74,8 @@ function illegalBase64At(text: string): number | undefined {
 /** A JSON object with any fields. */
 export const OBJECT: Shape = {
   type: "map[string]interface {}",
+  // In a list it stands for a struct that is read by hand.
+  zero: {},
   custom: (value, path) => {
     if (isRecord(value)) return value;
     throw mismatch(value, path, "map[string]interface {}");
