@@ -100,18 +100,27 @@ function withoutNothing(rules: Rules): Rules {
 
 type Names = ReadonlySet<string>;
 
-/** The names of the rules that `holds` is true of, from those that it is true of without any other. */
+/**
+ * The names of the rules that `holds` is true of, from those that it is true of without any other. Each that is found has
+ * those that use it looked at again: so the work grows with the rules, in whatever order they are.
+ */
 function fixedPoint(rules: Rules, holds: (expression: Expression, known: Names) => boolean): Names {
+  const users = new Map<string, string[]>();
+  for (const [name, expression] of rules) {
+    for (const used of rulesIn(expression)) {
+      const all = users.get(used);
+      if (all) all.push(name);
+      else users.set(used, [name]);
+    }
+  }
   const known = new Set<string>();
-  // What a rule needs is mostly defined after it.
-  let open = [...rules].reverse();
-  for (let before = -1; before < known.size; ) {
-    before = known.size;
-    open = open.filter(([name, expression]) => {
-      if (!holds(expression, known)) return true;
-      known.add(name);
-      return false;
-    });
+  const open = [...rules.keys()];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    if (known.has(name) || !holds(rules.get(name) ?? NOTHING, known)) continue;
+    known.add(name);
+    for (const user of users.get(name) ?? []) {
+      if (!known.has(user)) open.push(user);
+    }
   }
   return known;
 }
