@@ -20,6 +20,12 @@ const EXPONENT_DIGITS_MAX = 2;
 export const COMMA = text(",");
 export const QUOTE = text('"');
 
+export interface Member {
+  /** With its quotes. */
+  readonly key: Rule;
+  readonly value: Rule;
+}
+
 /** JSON's own rules, of any value, each added when it is asked for. */
 export class JsonRules {
   readonly #rules: GrammarRules;
@@ -58,15 +64,17 @@ export class JsonRules {
     const value = this.#rules.reserve();
     this.#known.set("value", value);
     const scalars = [this.string(), this.number, this.boolean, text("null")];
-    const options = [this.object(value), this.list(value, 0, undefined), ...scalars];
+    const anyObject = this.object({ key: this.string(), value });
+    const options = [anyObject, this.list(value, 0, undefined), ...scalars];
     this.#rules.defineAlternatives(value, options);
     return value;
   }
 
-  /** With any keys. */
-  object(value: Rule): Rule {
-    const member = sequence(this.string(), this.colon, value);
-    return this.#rules.add(this.#between("{", member, { least: 0, most: undefined }, "}"));
+  /** With any number of any of the members. */
+  object(...members: readonly Member[]): Rule {
+    const options = members.map(({ key, value }) => sequence(key, this.colon, value));
+    const any = { least: 0, most: undefined };
+    return this.#rules.add(this.#between("{", choice(...options), any, "}"));
   }
 
   list(entry: Rule, least: number, most: number | undefined): Rule {
@@ -97,7 +105,8 @@ export class JsonRules {
   ): Expression {
     const unit = this.#rules.add(sequence(this.comma, entry));
     const further = repetition(unit, Math.max(0, least - 1), most && most - 1);
-    const entries = sequence(entry, further, this.space);
+    // A rule, since llama.cpp counts what a repetition inside another one would come to.
+    const entries = this.#rules.add(sequence(entry, further, this.space));
     const inside = most === 0 ? EMPTY : least === 0 ? optional(entries) : entries;
     return sequence(text(open), this.space, inside, text(close));
   }

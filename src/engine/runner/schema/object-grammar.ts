@@ -19,7 +19,7 @@ export interface Property {
 }
 
 interface ObjectShape {
-  /** In the order in which they are written. */
+  /** At least one, in the order in which they are written. */
   readonly properties: readonly Property[];
   /** What other keys have, which come last; undefined where there are none. */
   readonly additional: Rule | undefined;
@@ -74,7 +74,6 @@ const ESCAPES = ['\\"', "\\\\", "\\b", "\\f", "\\n", "\\r", "\\t"];
  */
 function otherKey(names: readonly string[], json: JsonRules, rules: GrammarRules): Expression {
   const rest = rules.add(sequence(repetition(json.character, 0), QUOTE));
-  if (names.length === 0) return rest;
   let level: readonly { readonly rule: Rule; readonly names: readonly Units[] }[] = [
     { rule: rules.reserve(), names: names.map(unitsOf) },
   ];

@@ -43,7 +43,41 @@ const OBJECTS: readonly Row[] = [
   ],
   [object({ 'q"\\\n': integer }), ['{"q\\"\\\\\\n":1}'], ['{"q":1}']],
   [object({ a: false, b: integer }), ["{}", '{"b":1}'], ['{"a":1}']],
+  [{ type: null, properties: { a: integer }, required: null, enum: null }, ["{}"], ["[]"]],
+  [{ ...object(AB), additionalProperties: null, title: null }, ["{}"], ['{"c":1}']],
+  [{ type: "object", properties: null, $defs: null }, ['{"a":1}'], ["1"]],
   [object(AB, [], { anyOf: [{ required: ["a"] }, { required: ["b"] }] }), ['{"a":1}'], ["{}"]],
+];
+
+/** Of objects as dictionaries: TypeBox's records, zod's, and pydantic's of literals. */
+const MAPS: readonly Row[] = [
+  [{ patternProperties: { "^(.*)$": integer } }, ["{}", '{"a":1,"":2}'], ['{"a":""}']],
+  [{ patternProperties: { "^x$": integer, "^[0-9]+$": string } }, ['{"1":"","x":1}'], ['{"y":1}']],
+  [{ patternProperties: { a: integer }, additionalProperties: false }, ['{"a":1}'], ['{"a":""}']],
+  [
+    { patternProperties: { "^x$": integer }, additionalProperties: string },
+    ['{"x":1,"y":""}'],
+    ['{"y":1}'],
+  ],
+  [object({ a: integer }, [], { patternProperties: { "^x$": integer } }), ['{"a":1}'], ['{"x":1}']],
+  [
+    { propertyNames: { enum: ["a", "b"] }, additionalProperties: integer },
+    ["{}", '{"b":1}', '{"a":1,"b":2}'],
+    ['{"c":1}', '{"a":1,"a":1}', '{"a":""}'],
+  ],
+  [
+    { propertyNames: { const: "a" }, additionalProperties: integer, required: ["a"] },
+    ['{"a":1}'],
+    ["{}", '{"b":1}'],
+  ],
+  [
+    { propertyNames: { pattern: "^[a-z]+$" }, additionalProperties: integer },
+    ['{"a":1,"bc":1}'],
+    ['{"A":1}', '{"":1}'],
+  ],
+  [{ type: "object", propertyNames: { minLength: 2 } }, ['{"ab":[]}'], ['{"a":[]}']],
+  [{ propertyNames: { type: "number" }, additionalProperties: integer }, ['{"1":1}'], ['{"1":""}']],
+  [object({ a: integer }, [], { propertyNames: { enum: ["a"] } }), ['{"a":1}'], ['{"b":1}']],
 ];
 
 const REFERENCES: readonly Row[] = [
@@ -74,6 +108,18 @@ const REFERENCES: readonly Row[] = [
     ["2", "3"],
     ["1", "4"],
   ],
+  [
+    { $id: "T0", ...object({ next: { $ref: "T0" } }) },
+    ["{}", '{"next":{"next":{}}}'],
+    ['{"next":1}'],
+  ],
+  [
+    { $ref: "A", $defs: { A: { $id: "A", items: { $ref: "B" } }, B: { $id: "B", ...integer } } },
+    ["[1]"],
+    ['[""]'],
+  ],
+  [object({ a: { $ref: "#/$defs/b", $defs: { b: integer } } }), ['{"a":1}'], ['{"a":""}']],
+  [{ $ref: "http://a/b#/$defs/c", $defs: { c: integer }, $id: "http://a/b" }, ["1"], ['""']],
   [object({ $ref: string }), ['{"$ref":""}'], ['{"$ref":1}']],
   [{ enum: [{ $ref: "#/nowhere" }] }, ['{"$ref":"#/nowhere"}'], []],
 ];
@@ -103,6 +149,7 @@ const STRINGS: readonly Row[] = [
   [string, ['""', '"é😀\\n\\u0041\\ud83d\\ude00"'], ['"\n"', '"\\x"', '"\\ud83d"', '"', '"""']],
   [{ type: "string", minLength: 2, maxLength: 3 }, ['"ab"', '"\\n\\"😀"'], ['"a"', '"abcd"']],
   [{ minLength: 1 }, ['"a"'], ['""']],
+  [{ maxLength: 1_500 }, [`"${"a".repeat(1_500)}"`], [`"${"a".repeat(1_501)}"`]],
   [{ type: "string", format: "date" }, ['"2024-02-29"', '"2026-12-31"', '"2000-02-29"'], []],
   [
     { type: "string", format: "date" },
@@ -139,6 +186,8 @@ const CHOICES: readonly Row[] = [
   [true, ["1", "[]", "{}", '"a"', "null", "false"], ["", " 1", "1 "]],
   [{}, ["1", "[[],{}]"], ["nul"]],
   [{ anyOf: [false, integer] }, ["1"], ['""']],
+  [{ anyOf: [{ anyOf: [{ not: {} }, string] }, { type: "null" }] }, ['""', "null"], ["1", "{}"]],
+  [object({ a: { not: {} }, b: { not: integer } }), ["{}", '{"b":""}'], ['{"a":1}']],
 ];
 
 const LISTS: readonly Row[] = [
@@ -155,11 +204,18 @@ const LISTS: readonly Row[] = [
     ['[1,""]'],
     ["[1]", '[1,"","",""]'],
   ],
+  [
+    { items: integer, maxItems: 1_999 },
+    ["[]", `[1${",1".repeat(1_998)}]`],
+    [`[1${",1".repeat(1_999)}]`],
+  ],
+  [{ items: { const: null }, minItems: 1, maxItems: null }, ["[null,null]"], ["[]"]],
   [{ type: "array", minItems: 1e9, maxItems: 1e12 }, [], ["[]", "[1]"]],
 ];
 
 for (const [what, rows] of Object.entries({
   OBJECTS,
+  MAPS,
   REFERENCES,
   NUMBERS,
   STRINGS,
@@ -219,7 +275,8 @@ t.test("nothing explodes", async (t) => {
     );
   const rows: readonly (readonly [what: string, schema: unknown, charactersMax: number])[] = [
     ["200 optional properties", object(many(200, string)), 20_000],
-    ["as many, and others", object(many(200, string), [], { additionalProperties: true }), 60_000],
+    ["4,900 required ones", object(many(4_900, true), Object.keys(many(4_900, true))), 400_000],
+    ["200, and others", object(many(200, string), [], { additionalProperties: true }), 60_000],
     ["4,900 optional properties", object(many(4_900, true)), 500_000],
     ["choices between choices", ladder(1_000, (anyOf) => ({ anyOf })), 1_000],
     ["allOf of allOf", ladder(100, ([allOf]) => ({ allOf: [allOf, allOf] })), 1_000],

@@ -1,7 +1,7 @@
 import { type Expression, NOTHING, repetition, sequence, text } from "./gbnf.ts";
 import { GrammarRules, type Rule } from "./grammar-rules.ts";
 import { integerGrammar } from "./integer-range.ts";
-import { JsonRules, QUOTE } from "./json-rules.ts";
+import { JsonRules, type Member, QUOTE } from "./json-rules.ts";
 import { boundsOf, integerRange } from "./number-bounds.ts";
 import { numberGrammar } from "./number-range.ts";
 import { objectGrammar, type Property } from "./object-grammar.ts";
@@ -24,15 +24,17 @@ import { textChoice } from "./text-choice.ts";
 
 /** Of schemas in schemas. What a reference leads to begins anew. */
 const DEPTH_MAX = 64;
-/** llama.cpp refuses grammars that repeat a rule too often; a larger minimum is cut to this, a larger maximum left out. */
-const REPETITIONS_MAX = 500;
+/** llama.cpp repeats no rule more often; a larger minimum is cut to this, a larger maximum left out. */
+const REPETITIONS_MAX = 1_999;
+const STRING: Schema = { type: "string" };
 
 /**
  * A JSON Schema as GBNF, the language of llama.cpp's grammars: what follows it is JSON that fits the schema, and ends with it.
  * Properties come in the schema's order, optional ones may be left out; others come only where `additionalProperties` asks
- * for them or there are no properties at all. What a grammar cannot say is left to the model: `not`, `if`, `multipleOf`,
- * `uniqueItems`, `contains`, `patternProperties`, `propertyNames`, how many properties there are, patterns that
- * `string-pattern.ts` does not know, formats but dates, times and UUIDs, and that `oneOf` is one only.
+ * for them or there are no properties at all. What a grammar cannot say is left to the model: `not` but of every value, `if`,
+ * `multipleOf`, `uniqueItems`, `contains`, `patternProperties` and `propertyNames` (but lists of names) beside `properties`,
+ * how many properties there are, patterns that `string-pattern.ts` does not know, the lengths of what has a pattern, formats
+ * but dates, times and UUIDs, and that `oneOf` is one only.
  *
  * 1. A value has to fit a list of schemas ("parts"): the one at hand, what it refers to, and what `allOf` adds.
  * 2. Each list that is found is a rule, written once, whoever needs it: so schemas may refer to themselves, and work is
@@ -145,9 +147,14 @@ class SchemaGrammar {
     const additional = saidOf(parts, "additionalProperties");
     const isClosed = additional.includes(false);
     const isOpen = !isClosed && (additional.length > 0 || saidOf(parts, "properties").length === 0);
-    // What is required and not described comes too, unless it must not.
-    for (const name of isClosed ? [] : required) {
+    const keys = this.#document.partsOf(saidOf(parts, "propertyNames"));
+    const names = valuesOf(keys)?.map((name): unknown => JSON.parse(name));
+    // What is required or listed and not described comes too, unless it must not.
+    for (const name of isClosed ? [] : [...namesIn(names), ...required]) {
       if (!schemas.has(name)) schemas.set(name, additional);
+    }
+    if (schemas.size === 0) {
+      return this.#json.object(...this.#map(parts, { keys, isOpen, additional }, depth));
     }
     const properties = Array.from(
       schemas,
@@ -157,8 +164,31 @@ class SchemaGrammar {
         isRequired: required.has(name),
       }),
     );
-    const others = isOpen ? this.#ruleFor(additional, depth) : undefined;
+    const others = isOpen && !names ? this.#ruleFor(additional, depth) : undefined;
     return objectGrammar({ properties, additional: others }, this.#json, this.#rules);
+  }
+
+  /** The members of an object without a property whose name is known. */
+  #map(
+    parts: Parts,
+    other: {
+      readonly keys: Parts;
+      readonly isOpen: boolean;
+      readonly additional: readonly unknown[];
+    },
+    depth: number,
+  ): readonly Member[] {
+    const patterns = saidOf(parts, "patternProperties").filter(isSchema).flatMap(Object.entries);
+    const members = patterns.map(([pattern, schema]: [string, unknown]) => ({
+      key: this.#ruleOfParts([{ ...STRING, pattern }], depth),
+      value: this.#ruleFor([schema], depth),
+    }));
+    const isOpen = other.isOpen && (members.length === 0 || other.additional.length > 0);
+    if (!isOpen) return members;
+    // Keys of another type are what numbers are in an object.
+    const isText = typesOf(other.keys)?.includes("string") ?? true;
+    const key = this.#ruleOfParts(isText ? [STRING, ...other.keys] : [STRING], depth);
+    return [...members, { key, value: this.#ruleFor(other.additional, depth) }];
   }
 
   #list(parts: Parts, depth: number): Expression {

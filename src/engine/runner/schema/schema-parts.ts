@@ -22,6 +22,7 @@ export class SchemaDocument {
   readonly #known = new Map<unknown, Parts | "open">();
   readonly #numbers = new Map<Schema, number>();
   readonly #changed = new Map<Schema, Map<string, Schema>>();
+  #named: ReadonlyMap<string, unknown> | undefined;
   #steps = 0;
 
   constructor(root: unknown) {
@@ -73,21 +74,23 @@ export class SchemaDocument {
     return number;
   }
 
-  #flat(schema: unknown): Parts {
-    if (schema === true) return [];
-    if (schema === false) return [NEVER];
-    if (!isSchema(schema)) return refuse("a schema must be an object");
-    const known = this.#known.get(schema);
+  #flat(given: unknown): Parts {
+    if (given === true) return [];
+    if (given === false) return [NEVER];
+    if (!isSchema(given)) return refuse("a schema must be an object");
+    const known = this.#known.get(given);
     if (known === "open") return refuse("a reference leads to itself");
     if (known) return known;
-    this.#known.set(schema, "open");
+    this.#known.set(given, "open");
+    const schema = withoutNulls(given);
     const parts = new Set<Schema>(saysSomething(schema) ? [schema] : []);
-    const { $ref, allOf } = schema;
+    const { $ref, allOf, not } = schema;
     if (typeof $ref === "string") this.#addAll(parts, this.#target($ref));
     for (const one of allOf === undefined ? [] : listIn(schema, "allOf")) this.#addAll(parts, one);
+    if (isAny(not)) parts.add(NEVER);
     const flat = [...parts];
     this.spend(1 + flat.length);
-    this.#known.set(schema, flat);
+    this.#known.set(given, flat);
     return flat;
   }
 
@@ -95,22 +98,68 @@ export class SchemaDocument {
     for (const part of this.#flat(schema)) parts.add(part);
   }
 
-  /** RFC 6901, in a fragment's percent encoding. References to other documents are not followed. */
+  /** From the root, or from a schema's `$id`. Other documents are not looked for. */
   #target(reference: string): unknown {
-    const unknown = (): never => refuse(`the reference ${JSON.stringify(reference)} leads nowhere`);
-    if (!reference.startsWith("#")) return unknown();
-    const [head, ...steps] = decoded(reference.slice(1)).split("/");
-    if (head !== "") return unknown();
-    this.spend(1 + steps.length);
-    let target = this.#root;
-    for (const step of steps) {
-      const key = step.replaceAll("~1", "/").replaceAll("~0", "~");
-      if (typeof target !== "object" || target === null) return unknown();
-      if (!Object.hasOwn(target, key)) return unknown();
-      target = (target as Record<string, unknown>)[key];
-    }
-    return target;
+    const [id = "", fragment = ""] = reference.split(/#(.*)/s);
+    const pointer = decoded(fragment);
+    this.spend(pointer.split("/").length);
+    const start = id === "" ? this.#root : this.#names().get(id);
+    const target = pointedAt(start, pointer) ?? this.#names().get(`#${pointer}`);
+    return target ?? refuse(`the reference ${JSON.stringify(reference)} leads nowhere`);
   }
+
+  /**
+   * What is called by a name wherever it stands, the first of each: TypeBox refers to an `$id`, word for word, and definitions
+   * of a schema that became part of another are still looked for at the root.
+   */
+  #names(): ReadonlyMap<string, unknown> {
+    if (this.#named) return this.#named;
+    const named = new Map<string, unknown>();
+    const add = (name: string, schema: unknown): void => {
+      if (!named.has(name)) named.set(name, schema);
+    };
+    const all = new Set([this.#root]);
+    // A set's iteration comes to what is added while it goes on.
+    for (const value of all) {
+      if (typeof value !== "object" || value === null) continue;
+      for (const inner of Object.values(value)) all.add(inner);
+      if (!isSchema(value)) continue;
+      if (typeof value["$id"] === "string") add(value["$id"], value);
+      for (const keyword of ["$defs", "definitions"]) {
+        const definitions = Object.entries(value[keyword] ?? {});
+        for (const [name, schema] of definitions) add(`#/${keyword}/${name}`, schema);
+      }
+    }
+    this.spend(all.size);
+    this.#named = named;
+    return named;
+  }
+}
+
+/** RFC 6901. Undefined when it leads nowhere. */
+function pointedAt(start: unknown, pointer: string): unknown {
+  const [head, ...steps] = pointer.split("/");
+  if (head !== "") return undefined;
+  let target = start;
+  for (const step of steps) {
+    const key = step.replaceAll("~1", "/").replaceAll("~0", "~");
+    if (typeof target !== "object" || target === null || !Object.hasOwn(target, key))
+      return undefined;
+    target = (target as Record<string, unknown>)[key];
+  }
+  return target;
+}
+
+/** Some clients write null for a keyword that they do not use. */
+function withoutNulls(schema: Schema): Schema {
+  const said = Object.entries(schema).filter(
+    ([keyword, value]) => value !== null || keyword === "const",
+  );
+  return said.length === Object.keys(schema).length ? schema : Object.fromEntries(said);
+}
+
+function isAny(schema: unknown): boolean {
+  return schema === true || (isSchema(schema) && Object.keys(schema).length === 0);
 }
 
 function decoded(fragment: string): string {
