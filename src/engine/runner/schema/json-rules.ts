@@ -10,10 +10,10 @@ import {
 } from "./gbnf.ts";
 import type { GrammarRules, Rule } from "./grammar-rules.ts";
 import { DIGITS_MAX, digits } from "./integer-range.ts";
+import { FRACTION_DIGITS_MAX } from "./number-range.ts";
 
 /** Spaces and tabs in front of a line: models that write nothing else would never end. */
 const INDENT_MAX = 20;
-const FRACTION_DIGITS_MAX = 15;
 /** Larger ones are infinite to decoders, which some refuse. */
 const EXPONENT_DIGITS_MAX = 2;
 

@@ -10,7 +10,7 @@ import {
 } from "./gbnf.ts";
 import { digits, naturalGrammar } from "./integer-range.ts";
 
-const FRACTION_DIGITS_MAX = 15;
+export const FRACTION_DIGITS_MAX = 15;
 
 export interface Bound {
   readonly value: number;

@@ -64,15 +64,15 @@ function time(): Expression {
 }
 
 function uuid(): Expression {
-  const group = (count: number): Expression => hex(count);
-  return sequence(
-    ...[group(8), text("-"), repetition(sequence(group(4), text("-")), 3, 3), group(12)],
-  );
+  return sequence(hex(8), text("-"), repetition(sequence(hex(4), text("-")), 3, 3), hex(12));
 }
 
 const FORMATS: ReadonlyMap<string, Expression> = new Map([
   ["date", date()],
   ["time", time()],
   ["date-time", sequence(date(), text("T"), time())],
-  ["uuid", uuid()],
+  // With the version that pydantic asks for, whose digit is left to the model.
+  ...["uuid", "uuid1", "uuid3", "uuid4", "uuid5", "uuid6", "uuid7", "uuid8"].map(
+    (format): [string, Expression] => [format, uuid()],
+  ),
 ]);
