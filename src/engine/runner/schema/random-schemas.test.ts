@@ -56,6 +56,22 @@ function objectsOf(values: fc.Arbitrary<unknown>): fc.Arbitrary<object> {
     }));
 }
 
+const keys = fc.oneof(
+  pattern.map((pattern) => ({ pattern })),
+  fc.array(names, { minLength: 1, maxLength: 3 }).map((all) => ({ enum: all })),
+  strings,
+);
+const isClosed = fc.record({ additionalProperties: fc.constant(false) }, some);
+
+function mapsOf(values: fc.Arbitrary<unknown>): fc.Arbitrary<object> {
+  return fc.oneof(
+    fc
+      .tuple(pattern, values, isClosed)
+      .map(([key, value, more]) => ({ patternProperties: { [key]: value }, ...more })),
+    fc.record({ propertyNames: keys, additionalProperties: values }),
+  );
+}
+
 /** Values that can be put together with others of the same property. */
 const simple = fc.oneof(integers, strings, fc.constantFrom<unknown>(true, { type: "number" }));
 const open = objectsOf(simple).map((object) => ({ ...object, additionalProperties: true }));
@@ -66,11 +82,18 @@ const { schema } = fc.letrec<{ schema: unknown }>((tie) => {
   return {
     schema: fc.oneof(
       { maxDepth: 4, depthSize: "small" },
-      fc.constantFrom<unknown>(true, false, {}, { type: "boolean" }, { type: ["null", "number"] }),
+      fc.constantFrom<unknown>(
+        true,
+        false,
+        {},
+        { type: "boolean" },
+        { type: ["null", "number"] },
+        { not: {} },
+      ),
       ...[integers, strings, numbers, enums],
       pattern.map((pattern) => ({ type: "string", pattern, nullable: true })),
       references.map(($ref) => ({ $ref })),
-      objectsOf(inner),
+      ...[objectsOf(inner), mapsOf(inner)],
       fc
         .record({ items: inner, minItems: whole, maxItems: whole }, some)
         .map((list) => ({ type: "array", ...list })),
