@@ -84,62 +84,56 @@ export class Cursor {
     return (yield* this.oneOf([word])) !== undefined;
   }
 
-  /** Holds the one of these words that comes next. None of them begins another. */
+  /** Holds the one of these words that comes next. */
   *oneOf(words: readonly string[]): Parse<string | undefined> {
+    const found = yield* this.comes(words);
+    this.#look(found?.length ?? 0);
+    return found;
+  }
+
+  /** Which of these words comes next. None of them begins another. */
+  *comes(words: readonly string[]): Parse<string | undefined> {
     for (;;) {
       const found = words.find((word) => this.#next.startsWith(word));
-      if (found !== undefined) {
-        this.#look(found.length);
-        return found;
-      }
+      if (found !== undefined) return found;
       if (!words.some((word) => word.startsWith(this.#next))) return undefined;
       if (!(yield* this.#more())) return undefined;
     }
   }
 
-  /** Whether one of these words comes next. */
-  *comes(words: readonly string[]): Parse<boolean> {
-    const { length } = this.#held;
-    const comes = (yield* this.oneOf(words)) !== undefined;
-    this.back(length);
-    return comes;
-  }
-
   /** Holds what comes before the word, and the word; undefined when it does not come soon enough. */
   *before(word: string, charsMax = HELD_CHARS_MAX): Parse<string | undefined> {
-    return (yield* this.upTo([word], charsMax))?.text;
+    const found = yield* this.upTo([word], charsMax);
+    if (found) this.#look(word.length);
+    return found?.text;
   }
 
-  /** The same of several words, and which of them it was. */
+  /** Holds what comes before the first of these words, which then comes next. */
   *upTo(
     words: readonly string[],
     charsMax = HELD_CHARS_MAX,
   ): Parse<{ readonly text: string; readonly word: string } | undefined> {
-    const before = this.#held.length;
+    let text = "";
     let left = Math.min(charsMax, this.#room);
     for (;;) {
       const found = firstMark(this.#next, words);
       const sure = found?.at ?? this.#next.length - heldLength(this.#next, words);
-      this.#look(Math.min(sure, left));
+      text += this.#look(Math.min(sure, left));
       if (sure > left) return undefined;
       left -= sure;
-      if (found) {
-        const text = this.#held.slice(before);
-        this.#look(found.mark.length);
-        return { text, word: found.mark };
-      }
+      if (found) return { text, word: found.mark };
       if (!(yield* this.#more())) return undefined;
     }
   }
 
   /** Holds as many of the characters as come. */
   *run(chars: RegExp): Parse<string> {
-    const before = this.#held.length;
+    let text = "";
     do {
       const some = chars.exec(this.#next.slice(0, this.#room))?.[0] ?? "";
-      this.#look(some.length);
+      text += this.#look(some.length);
     } while (this.#next === "" && this.#room > 0 && (yield* this.#more()));
-    return this.#held.slice(before);
+    return text;
   }
 
   *spaces(): Parse<void> {
@@ -153,12 +147,12 @@ export class Cursor {
 
   /** Holds an object, or the arguments of a call, as text; undefined when what comes is none, or is too long. */
   *value(opening: Opening = "{"): Parse<string | undefined> {
-    const before = this.#held.length;
+    let text = "";
     const scan = new ValueScan(opening);
     for (;;) {
       const { length, state } = scan.scan(this.#next.slice(0, this.#room));
-      this.#look(length);
-      if (state === "whole") return this.#held.slice(before);
+      text += this.#look(length);
+      if (state === "whole") return text;
       if (state === "broken" || this.#room === 0 || !(yield* this.#more())) return undefined;
     }
   }
@@ -167,9 +161,12 @@ export class Cursor {
     return Math.max(0, HELD_CHARS_MAX - this.#held.length);
   }
 
-  #look(length: number): void {
-    this.#held += this.#next.slice(0, length);
+  /** What was looked at grows by that much, which is also returned: to cut it out of what is held would copy all of that. */
+  #look(length: number): string {
+    const text = this.#next.slice(0, length);
+    this.#held += text;
     this.#next = this.#next.slice(length);
+    return text;
   }
 
   /** False when nothing more will come. */

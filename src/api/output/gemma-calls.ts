@@ -46,7 +46,7 @@ function* gemmaCall(cursor: Cursor, { open, close, string }: GemmaMarks): Parse<
   const name = yield* cursor.run(NAME);
   const { length } = cursor.held;
   const found = yield* cursor.upTo([close, open]);
-  if (found?.word === open) cursor.back(cursor.held.length - open.length);
+  if (found?.word === close) yield* cursor.word(close);
   // The answer may end before the mark; its arguments are whole or not.
   const values = markedObject(found?.text ?? cursor.held.slice(length), string);
   if (name === "" || !values) return false;

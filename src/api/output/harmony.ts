@@ -57,12 +57,10 @@ function* message(cursor: Cursor, begin: string, tools: Tools): Parse<string | u
 
 /** Undefined without the mark of the message: then what is held is no header. */
 function* headerEnd(cursor: Cursor): Parse<string | undefined> {
-  const { length } = cursor.held;
   const found = yield* cursor.upTo([MESSAGE, ...ENDS], HEADER_CHARS_MAX);
-  if (found?.word === MESSAGE) return found.text;
-  if (!found) return undefined;
-  cursor.back(length + found.text.length);
-  return undefined;
+  if (found?.word !== MESSAGE) return undefined;
+  yield* cursor.word(MESSAGE);
+  return found.text;
 }
 
 /** Its arguments may be missing, but the mark of its end then tells that it is whole. */

@@ -234,3 +234,14 @@ t.test("what models repeat without end is not held", (t) => {
   }
   t.end();
 });
+
+t.test("a long call costs as much as its length", (t) => {
+  const names = Array.from({ length: 12_000 }, (_, index) => `b${index}`);
+  const values = names.map((name) => `\n<parameter=${name}>\nx`).join("");
+  const text = `<tool_call>\n<function=add>${values}\n</function>\n</tool_call>`;
+  const expected = { name: "add", arguments: Object.fromEntries(names.map((name) => [name, "x"])) };
+  // Were what is held copied for each value, this would take a minute.
+  const pieces = text.match(/[\s\S]{1,16}/g) ?? [];
+  t.strictSame(parsed({ calls: "hermes" }, pieces), [{ type: "call", call: expected }]);
+  t.end();
+});

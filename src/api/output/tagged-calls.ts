@@ -83,7 +83,7 @@ function* parameterText(
 ): Parse<string | undefined> {
   const next = [`\n${parameter}`, `${end}\n${close}`, `${end}${close}`, `\n${close}`];
   const found = yield* cursor.upTo([PARAMETER_END, ...next]);
-  if (found && found.word !== PARAMETER_END) cursor.back(cursor.held.length - found.word.length);
+  if (found?.word === PARAMETER_END) yield* cursor.word(PARAMETER_END);
   return found?.text;
 }
 
