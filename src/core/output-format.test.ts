@@ -98,6 +98,21 @@ const ROWS: readonly (readonly [model: string, template: string, format: OutputF
   ["Nemotron Mini", "<toolcall> {'name': '...'} </toolcall>", { calls: "nemotron" }],
   ["LFM 2", "{{ '<|tool_call_start|>[' }}", { calls: "python" }],
   ["OLMo 3", "{{ '<function_calls>' + m['function_calls'] }}", { calls: "python" }],
+  [
+    "Apertus",
+    "{% set inner_token = '<|inner_prefix|>' %}{% set tool_calls_token = '<|tools_prefix|>' %}",
+    { calls: "apertus", thinking: { open: "<|inner_prefix|>", close: "<|inner_suffix|>" } },
+  ],
+  [
+    "Functionary 3.1",
+    "<|start_header_id|>{{ '<|python_tag|>' }}<function=example_name>{...}</function>",
+    { calls: "hermes" },
+  ],
+  [
+    "Functionary 3.2",
+    "{% if tools %}{{ '>>>all\\n' + message['content'] }}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n>>>' }}",
+    { calls: "functionary" },
+  ],
   ["FunctionGemma", "<start_function_call>call:{{ name }}", { calls: "functiongemma" }],
   [
     "Gemma 4",

@@ -36,6 +36,8 @@ export const CALL_FORMATS = [
   "python",
   "functiongemma",
   "gemma4",
+  "apertus",
+  "functionary",
   // JSON with the template's own marks, or none: of templates that are none of the others'.
   "json",
 ] as const;
@@ -47,6 +49,7 @@ export type CallFormat = (typeof CALL_FORMATS)[number];
  */
 const CALLS: readonly (readonly [format: CallFormat, ...words: string[]])[] = [
   ["harmony", "<|channel|>"],
+  ["functionary", ">>>all"],
   ["dsml", "｜DSML｜"],
   ["deepseek", "<｜tool▁calls▁begin｜>"],
   ["mistral", "[TOOL_CALLS]"],
@@ -65,7 +68,10 @@ const CALLS: readonly (readonly [format: CallFormat, ...words: string[]])[] = [
   ["python", "<|tool_call_start|>"],
   ["python", "<function_calls>"],
   ["hunyuan", "<tool_calls>"],
+  ["apertus", "<|tools_prefix|>"],
   ["hermes", "<tool_call>"],
+  // Functionary 3.1, which has Llama's mark for code.
+  ["hermes", "<function="],
   ["llama", "<|python_tag|>"],
   ["llama", "<|python_start|>"],
   ["llama", "<|start_header_id|>", '"parameters"'],
@@ -85,6 +91,7 @@ const THINKING: readonly Marks[] = [
   { open: "<seed:think>", close: "</seed:think>" },
   { open: "<|START_THINKING|>", close: "<|END_THINKING|>" },
   { open: CHANNEL_OPEN, close: "<channel|>" },
+  { open: "<|inner_prefix|>", close: "<|inner_suffix|>" },
   // EXAONE Deep, and Granite 3.2.
   { open: "<thought>", close: "</thought>" },
   { open: "Here is my thought process:", close: "Here is my response:" },

@@ -35,6 +35,14 @@ export function plainCallOf(json: string | undefined, tools: Tools): ToolCall | 
   return hasArguments || Object.keys(schemas).length === 0 ? call : undefined;
 }
 
+/** `{"name": {…}}`. */
+export function keyCallOf(json: string | undefined): ToolCall | undefined {
+  const [call, ...more] = Object.entries(objectOf(json) ?? {});
+  if (!call || more.length > 0) return undefined;
+  const [name, values] = call;
+  return isRecord(values) ? { name, arguments: values } : undefined;
+}
+
 /** A call whose name stands beside its arguments. */
 export function namedCall(
   name: string,

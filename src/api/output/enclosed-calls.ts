@@ -72,8 +72,8 @@ export const deepseek = enclosed(DEEPSEEK, function* (cursor) {
 });
 
 const KIMI = {
-  callsBegin: ["<|tool_calls_section_begin|>"],
-  callsEnd: ["<|tool_calls_section_end|>"],
+  callsBegin: ["<|tool_calls_section_begin|>", "<|tool_call_section_begin|>"],
+  callsEnd: ["<|tool_calls_section_end|>", "<|tool_call_section_end|>"],
   callBegin: ["<|tool_call_begin|>"],
   callEnd: ["<|tool_call_end|>"],
 };

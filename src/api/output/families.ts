@@ -1,7 +1,7 @@
 import type { CallFormat } from "../../core/output-format.ts";
 import { action, bareCalls } from "./bare-calls.ts";
 import { type CallFamily, NAME } from "./call-family.ts";
-import { namedCall } from "./call-of.ts";
+import { keyCallOf, namedCall } from "./call-of.ts";
 import type { Cursor, Parse } from "./cursor.ts";
 import { dsml } from "./dsml-calls.ts";
 import { deepseek, kimi } from "./enclosed-calls.ts";
@@ -133,26 +133,28 @@ const command: CallFamily = {
   silent: ["<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_TEXT|>", "<|END_TEXT|>"],
 };
 
-/** Harmony is more than calls (see `harmony.ts`), and those that a template has of its own are told with it. */
-export const CALL_FAMILIES: Readonly<Record<Exclude<CallFormat, "harmony" | "json">, CallFamily>> =
-  {
-    hermes: hermesWith("<tool_call>", "</tool_call>"),
-    llama,
-    mistral,
-    deepseek,
-    dsml,
-    kimi,
-    minimax,
-    command,
-    action,
-    // Granite 3; since 4 it writes as Hermes does.
-    granite: listed(["<|tool_call|>", "<tool_call>"], ["</tool_call>"]),
-    // Llama Nemotron and Nano 2 in capitals, Mini in small letters.
-    nemotron: listed(["<TOOLCALL>", "<toolcall>"], ["</TOOLCALL>", "</toolcall>"]),
-    phi: listed(["functools", "<|tool_call|>"], ["<|/tool_call|>"]),
-    hunyuan,
-    seed: hermesWith("<seed:tool_call>", "</seed:tool_call>"),
-    python,
-    functiongemma: functionGemma,
-    gemma4,
-  };
+/** Those of a format that is more than calls are not here, nor are those that a template has of its own. */
+export const CALL_FAMILIES: Readonly<
+  Record<Exclude<CallFormat, "harmony" | "functionary" | "json">, CallFamily>
+> = {
+  hermes: hermesWith("<tool_call>", "</tool_call>"),
+  llama,
+  mistral,
+  deepseek,
+  dsml,
+  kimi,
+  minimax,
+  command,
+  action,
+  // Granite 3; since 4 it writes as Hermes does.
+  granite: listed(["<|tool_call|>", "<tool_call>"], ["</tool_call>"]),
+  // Llama Nemotron and Nano 2 in capitals, Mini in small letters.
+  nemotron: listed(["<TOOLCALL>", "<toolcall>"], ["</TOOLCALL>", "</toolcall>"]),
+  phi: listed(["functools", "<|tool_call|>"], ["<|/tool_call|>"]),
+  hunyuan,
+  seed: hermesWith("<seed:tool_call>", "</seed:tool_call>"),
+  python,
+  functiongemma: functionGemma,
+  gemma4,
+  apertus: listed(["<|tools_prefix|>"], ["<|tools_suffix|>"], keyCallOf),
+};

@@ -4,14 +4,18 @@ import { callOf } from "./call-of.ts";
 import type { Cursor, Parse } from "./cursor.ts";
 
 /** A family whose calls are a list of JSON objects, or some of them, between marks; the closing ones are often missing. */
-export function listed(open: readonly string[], close: readonly string[]): CallFamily {
+export function listed(
+  open: readonly string[],
+  close: readonly string[],
+  read = callOf,
+): CallFamily {
   return {
     marks: open,
     *calls(cursor) {
       yield* cursor.spaces();
       return yield* closed(
         cursor,
-        callList(cursor, () => oneCall(cursor)),
+        callList(cursor, () => oneCall(cursor, read)),
         close,
       );
     },

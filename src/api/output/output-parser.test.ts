@@ -91,6 +91,7 @@ const scraps = fc.constantFrom(
   ...["<start_function_call>", "call:add", "{a:<escape>x<escape>}", "<end_function_call>"],
   ...["<|tool_call>", '{a:<|"|>x<|"|>}', "<tool_call|>", "<|channel>", "thought\n", "<channel|>"],
   ...["<|tool_call_start|>", "add(a=1)", 'add(\'x\', b="""y""")', "<function_calls>", "'", "("],
+  ...["<|tools_prefix|>", '{"add": {}}', "<|tools_suffix|>", ">>>", "all\n", "add\n"],
   ...["Action:", "<response>", "</response>", "Call:", "End", '{"a": True,}', "{'a': 'x'}", ")"],
   ...["[", "]", ",", ";", "{", "}", '"', "\\", "add", "get_weather", " ", "\n", "<", "🦙", "ß"],
 );
@@ -118,7 +119,7 @@ t.test("any text, cut anywhere, gives the same", (t) => {
 t.test("text without marks comes out as it was", (t) => {
   const plain = fc
     .string({ unit: "binary" })
-    .filter((text) => !/[<[{]|^\s*to=|Action:|Call:/.test(text));
+    .filter((text) => !/[<[{]|^\s*to=|^all\n|Action:|Call:/.test(text));
   fc.assert(
     fc.property(format, plain, fc.array(fc.nat()), (format, text, places) => {
       const parts = parsed({ ...format, beginsThinking: false }, cut(text, places));
@@ -199,6 +200,8 @@ t.test("a call that does not end is given out as text when it is too long", (t) 
     [{ calls: "action" }, 'Action: ```json\n[{"tool_name": "'],
     [{ calls: "functiongemma" }, "<start_function_call>call:add{a:<escape>"],
     [{ calls: "gemma4" }, '<|tool_call>call:add{a:<|"|>'],
+    [{ calls: "apertus" }, '<|tools_prefix|>[{"add": {"a": "'],
+    [{ calls: "functionary" }, 'add\n{"a": "'],
     [{ calls: "harmony" }, ""],
   ];
   for (const [format, begin] of rows) {

@@ -9,6 +9,7 @@ import { markedByTemplate } from "./bare-calls.ts";
 import type { CallFamily } from "./call-family.ts";
 import { Cursor, type Parse } from "./cursor.ts";
 import { CALL_FAMILIES } from "./families.ts";
+import { parseFunctionary } from "./functionary.ts";
 import { parseHarmony } from "./harmony.ts";
 import type { OutputPart } from "./output-part.ts";
 import type { Tools } from "./tools.ts";
@@ -50,6 +51,7 @@ export class OutputParser {
 
 function* parse(cursor: Cursor, format: OutputFormat, tools: Tools): Parse<void> {
   if (format.calls === "harmony") return yield* parseHarmony(cursor, tools);
+  if (format.calls === "functionary") return yield* parseFunctionary(cursor, tools);
   const known = familyOf(format);
   const family = tools.size === 0 ? undefined : known;
   const { thinking, beginsThinking = false, wrapper } = format;
@@ -72,7 +74,7 @@ function* parse(cursor: Cursor, format: OutputFormat, tools: Tools): Parse<void>
 
 function familyOf({ calls, callMarks }: OutputFormat): CallFamily | undefined {
   const known = CALL_FORMATS.find((name) => name === calls);
-  if (known === undefined || known === "harmony") return undefined;
+  if (known === undefined || known === "harmony" || known === "functionary") return undefined;
   return known === "json" ? markedByTemplate(callMarks) : CALL_FAMILIES[known];
 }
 

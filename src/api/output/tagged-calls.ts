@@ -1,4 +1,5 @@
 import { NAME } from "./call-family.ts";
+import { namedCall } from "./call-of.ts";
 import type { Cursor, Parse } from "./cursor.ts";
 import { define } from "./define.ts";
 import { given } from "./listed-calls.ts";
@@ -31,7 +32,8 @@ const FUNCTION_TAGS: Tags = {
 
 /**
  * The inside of `<tool_call>` as Qwen 3 Coder and 3.5 write it: `<function=name><parameter=key>value</parameter>…</function>`.
- * A value has a line of its own, and is text as it stands. Begins with the first mark held.
+ * A value has a line of its own, and is text as it stands. Functionary 3.1 writes all of them as one object. Begins with the
+ * first mark held.
  */
 export function functionCall(cursor: Cursor, tools: Tools, around: Around): Parse<boolean> {
   return taggedCall(cursor, tools, { ...FUNCTION_TAGS, ...around });
@@ -54,6 +56,8 @@ function* taggedCall(cursor: Cursor, tools: Tools, tags: Tags & Around): Parse<b
   const { parameter, end, close, nameOf, isKnown = false } = tags;
   const name = nameOf((yield* cursor.before(">", NAME_CHARS_MAX)) ?? "");
   if (!name || (isKnown && !tools.has(name))) return false;
+  yield* cursor.spaces();
+  if (yield* cursor.comes(["{"])) return yield* objectCall(cursor, name, end);
   const values: Record<string, unknown> = {};
   for (;;) {
     yield* cursor.spaces();
@@ -71,6 +75,13 @@ function* taggedCall(cursor: Cursor, tools: Tools, tags: Tags & Around): Parse<b
     define(values, key, argumentOf(text, tools.get(name)?.[key]));
   }
   return yield* given(cursor, { name, arguments: values });
+}
+
+function* objectCall(cursor: Cursor, name: string, end: string): Parse<boolean> {
+  if (!(yield* given(cursor, namedCall(name, yield* cursor.value())))) return false;
+  yield* cursor.spaces();
+  if (yield* cursor.word(end)) cursor.drop();
+  return true;
 }
 
 /**
