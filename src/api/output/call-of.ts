@@ -1,5 +1,6 @@
 import type { ToolCall } from "../../core/inference.ts";
 import { isRecord } from "../json/decode.ts";
+import { parseJson } from "./exact-json.ts";
 import { looseObject } from "./loose-values.ts";
 import type { Tools } from "./tools.ts";
 
@@ -39,8 +40,8 @@ export function plainCallOf(json: string | undefined, tools: Tools): ToolCall | 
 export function keyCallOf(json: string | undefined): ToolCall | undefined {
   const [call, ...more] = Object.entries(objectOf(json) ?? {});
   if (!call || more.length > 0) return undefined;
-  const [name, values] = call;
-  return isRecord(values) ? { name, arguments: values } : undefined;
+  const values = valuesOf(call[1]);
+  return values && { name: call[0], arguments: values };
 }
 
 /** A call whose name stands beside its arguments. */
@@ -58,8 +59,8 @@ function described(given: Values): ToolCall | undefined {
   const name = textOf(call["name"]) ?? textOf(call["function"]) ?? textOf(call["tool_name"]);
   const id = textOf(given["id"]);
   const written = call["arguments"] ?? call["parameters"] ?? {};
-  const values = typeof written === "string" ? objectOf(written) : written;
-  if (name === undefined || !isRecord(values)) return undefined;
+  const values = typeof written === "string" ? objectOf(written || "{}") : valuesOf(written);
+  if (name === undefined || !values) return undefined;
   return { ...(id !== undefined && { id }), name, arguments: values };
 }
 
@@ -67,11 +68,15 @@ function textOf(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
+/** A number as it was written is an object, too. */
+function valuesOf(value: unknown): Values | undefined {
+  return isRecord(value) && !JSON.isRawJSON(value) ? value : undefined;
+}
+
 function objectOf(json: string | undefined): Values | undefined {
   if (json === undefined) return undefined;
   try {
-    const value: unknown = JSON.parse(json);
-    return isRecord(value) ? value : undefined;
+    return valuesOf(parseJson(json));
   } catch {
     return looseObject(json); // Models write what is nearly JSON; what is not even that is text.
   }

@@ -3,6 +3,7 @@ import type { CallFamily } from "./call-family.ts";
 import { namedCall } from "./call-of.ts";
 import type { Cursor, Parse } from "./cursor.ts";
 import { define } from "./define.ts";
+import { parseJson } from "./exact-json.ts";
 import { given } from "./listed-calls.ts";
 import { NAME_CHARS_MAX } from "./tagged-calls.ts";
 import { argumentOf, type Tools } from "./tools.ts";
@@ -83,7 +84,7 @@ function* taggedArguments(cursor: Cursor, name: string, tools: Tools): Parse<Too
 function parameterValue(text: string, kind: string | undefined, schema: unknown): unknown {
   if (kind === "true") return text;
   try {
-    if (kind === "false") return JSON.parse(text);
+    if (kind === "false") return parseJson(text);
   } catch {
     // Models write what looks like JSON.
   }

@@ -12,6 +12,7 @@ t.test("objects as models write them", (t) => {
     ["{'a': -1.5e3, 'b': +.5, 'c': 1_000, 'd': 007}", { a: -1500, b: 0.5, c: 1000, d: 7 }],
     ["{'a': True, 'b': false, 'c': None}", { a: true, b: false, c: null }],
     ["{'a': '''x'y'''}", { a: "x'y" }],
+    ["{'a': 1e999}", undefined],
     ["{a: 1}", undefined],
     ["{'a': b}", undefined],
     ["{'a': 1", undefined],

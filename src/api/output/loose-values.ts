@@ -1,4 +1,5 @@
 import { define } from "./define.ts";
+import { numberOf } from "./exact-json.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -126,9 +127,8 @@ class Reader {
   }
 
   #literal(): unknown {
-    const number = this.#match(NUMBER);
-    if (number !== undefined) return Number(number.replaceAll("_", ""));
-    const known = WORDS.get(this.#match(WORD) ?? "");
+    const number = this.#match(NUMBER)?.replaceAll("_", "");
+    const known = number ? numberOf(number) : WORDS.get(this.#match(WORD) ?? "");
     if (known === undefined) throw new NoValue();
     return known;
   }
@@ -139,8 +139,7 @@ class Reader {
     if (word === undefined) throw new NoValue();
     const known = WORDS.get(word);
     if (known !== undefined) return known;
-    const number = Number(word);
-    return Number.isFinite(number) ? number : word;
+    return numberOf(word) ?? word;
   }
 
   #list(open: string, close: string): unknown[] {

@@ -1,5 +1,8 @@
 import t from "tap";
+import { parseJson } from "./exact-json.ts";
 import { argumentOf, toolsOf } from "./tools.ts";
+
+const exact = (number: string): unknown => parseJson(number);
 
 type Row = readonly [what: string, schema: unknown, text: string, value: unknown];
 
@@ -16,6 +19,8 @@ const ROWS: readonly Row[] = [
   ["an integer", { type: "integer" }, "-100", -100],
   ["with zeros in front", { type: "integer" }, "007", 7],
   ["beyond 32 bits", { type: "integer" }, "2147483648", 2_147_483_648],
+  ["beyond 64 bits", { type: "integer" }, "-12345678901234567890", exact("-12345678901234567890")],
+  ["without end", { type: "number" }, "1e999", "1e999"],
   ["no number", { type: "integer" }, "many", "many"],
   ["a number", { type: "number" }, "3.14", 3.14],
   ["with an exponent", { type: "number" }, "1.5e-3", 0.0015],

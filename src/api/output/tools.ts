@@ -1,4 +1,5 @@
 import { isRecord } from "../json/decode.ts";
+import { numberOf, parseJson } from "./exact-json.ts";
 import { looseCollection } from "./loose-values.ts";
 
 /** The tools that a request gives, by name, each with the JSON Schemas of its arguments. */
@@ -28,8 +29,9 @@ export function argumentOf(text: string, schema: unknown): unknown {
   if (word === "null") return null;
   if (types.has("boolean") && (word === "true" || word === "false")) return word === "true";
   if (NUMBER.test(word)) {
-    const number = Number(word);
-    if (types.has("number") || (types.has("integer") && Number.isInteger(number))) return number;
+    const isInteger = types.has("integer") && Number.isInteger(Number(word));
+    const number = types.has("number") || isInteger ? numberOf(word) : undefined;
+    if (number !== undefined) return number;
   }
   const mayBeJson = types.has("array") || types.has("object") || types.has(UNNAMED);
   if (types.has("string") && !(mayBeJson && /^\s*[[{]/.test(text))) return text;
@@ -38,7 +40,7 @@ export function argumentOf(text: string, schema: unknown): unknown {
 
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     // As Python writes it, perhaps; and of anything else the tool may still know what to make.
     return looseCollection(text) ?? text;
