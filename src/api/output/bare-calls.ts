@@ -7,10 +7,8 @@ import { pythonCall } from "./python-calls.ts";
 import type { Tools } from "./tools.ts";
 
 /** What a call's JSON may begin with: everything else is an answer in JSON. */
-const KEYS = [
-  ...['"name"', '"parameters"', '"arguments"', '"type"', '"function"', '"id"'],
-  ...['"tool_name"', '"tool_call_id"'],
-];
+const NAME_KEYS = ['"name"', '"function"', '"tool_name"'];
+const OTHER_KEYS = ['"parameters"', '"arguments"', '"type"', '"id"', '"tool_call_id"'];
 const FENCE = "```";
 
 /**
@@ -27,22 +25,31 @@ export function* bareCalls(cursor: Cursor, tools: Tools): Parse<boolean> {
 
 function plainCalls(cursor: Cursor, tools: Tools): Parse<boolean> {
   return callList(cursor, function* (isListed) {
-    if (yield* callBegins(cursor))
+    if (yield* callBegins(cursor, tools))
       return yield* oneCall(cursor, (json) => plainCallOf(json, tools));
     if (!isListed || (yield* cursor.comes(["{"]))) return false;
     return yield* pythonCall(cursor, tools, { isKnown: true });
   });
 }
 
-function* callBegins(cursor: Cursor): Parse<boolean> {
+function* callBegins(cursor: Cursor, tools: Tools): Parse<boolean> {
   const { length } = cursor.held;
-  let begins = yield* cursor.word("{");
-  if (begins) {
-    yield* cursor.spaces();
-    begins = (yield* cursor.oneOf(KEYS)) !== undefined;
-  }
+  const begins = yield* callKeyBegins(cursor, tools);
   cursor.back(length);
   return begins;
+}
+
+/** With the name first, as most models write it, an answer in JSON shows before it is whole: so it is not held back. */
+function* callKeyBegins(cursor: Cursor, tools: Tools): Parse<boolean> {
+  if (!(yield* cursor.word("{"))) return false;
+  yield* cursor.spaces();
+  const key = yield* cursor.oneOf([...NAME_KEYS, ...OTHER_KEYS]);
+  if (key === undefined || OTHER_KEYS.includes(key)) return key !== undefined;
+  yield* cursor.spaces();
+  if (!(yield* cursor.word(":"))) return false;
+  yield* cursor.spaces();
+  const names = [...tools.keys()].map((name) => JSON.stringify(name));
+  return (yield* cursor.comes([...names, "{"])) !== undefined;
 }
 
 /**

@@ -154,6 +154,13 @@ t.test("nothing is held back that can become nothing", (t) => {
       ],
     ],
     [
+      { calls: "json" },
+      [
+        ['[{ "name" : "a', ""],
+        ["n", '[{ "name" : "an'],
+      ],
+    ],
+    [
       { calls: "mistral" },
       [
         ["[TOOL", ""],
@@ -195,7 +202,7 @@ t.test("a call that does not end is given out as text when it is too long", (t) 
     [{ calls: "seed" }, "<seed:tool_call><function=add><parameter=a>"],
     [{ calls: "python" }, "<|tool_call_start|>[add(a='"],
     [{ calls: "llama" }, "[add(a='"],
-    [{ calls: "json" }, '[{"name": "'],
+    [{ calls: "json" }, '[{"name": "add", "arguments": {"a": "'],
     [{ calls: "json", callMarks: { open: "Call:", close: "" } }, 'Call: {"name": "'],
     [{ calls: "action" }, 'Action: ```json\n[{"tool_name": "'],
     [{ calls: "functiongemma" }, "<start_function_call>call:add{a:<escape>"],
