@@ -18,6 +18,12 @@ t.test("the model's layers come first", (t) => {
   t.same(withLayers(input([user], [1]), layers), [own, user], "a context stands in for MESSAGE");
   t.same(withLayers(input([system, user]), { ...layers, messages: [] }), [system, user]);
   t.same(withLayers(input([system, user]), layers), [system, example, user]);
+  const developer: Message = { role: "developer", content: "be brief" };
+  t.same(withLayers(input([developer, user]), layers), [system, example, user]);
+  t.same(withLayers(input([user, developer]), { messages: [], dropsThinkTags: false }), [
+    user,
+    system,
+  ]);
   t.same(withLayers(input([user]), { ...layers, messages: [system] }), [system, user]);
   t.same(withLayers(input([]), layers), [own, example]);
   t.same(withLayers(input([user]), { messages: [], dropsThinkTags: false }), [user]);

@@ -40,11 +40,20 @@ interface Layers {
 
 function layered(input: Conversation, layers: Layers): readonly Message[] {
   const examples = input.context ? [] : layers.messages;
-  const [first, ...others] = input.messages;
+  const asked = input.messages.map(named);
+  const [first, ...others] = asked;
   if (first?.role === "system") return [first, ...examples, ...others];
-  const messages = [...examples, ...input.messages];
+  const messages = [...examples, ...asked];
   if (!layers.system || messages[0]?.role === "system") return messages;
   return [{ role: "system", content: layers.system }, ...messages];
+}
+
+/**
+ * OpenAI's newer name for the system is "developer". Most templates do not know it and would drop or refuse what it says;
+ * llama.cpp renames it as well.
+ */
+function named(message: Message): Message {
+  return message.role === "developer" ? { ...message, role: "system" } : message;
 }
 
 /**
