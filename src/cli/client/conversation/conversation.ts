@@ -1,11 +1,11 @@
-import { createInterface, type Interface } from "node:readline";
 import { messageOf } from "../../../core/errors.ts";
 import type { ApiClient } from "../api-client.ts";
 import { writeAnswer } from "./answer.ts";
-import { type OpenBlock, takeLine } from "./entry.ts";
+import { type OpenBlock, takeText } from "./entry.ts";
 import { type Action, parseCommand } from "./session-command.ts";
 import { loadRequest, type Message, type Settings, saveRequest } from "./settings.ts";
 import { shownPart } from "./shown-part.ts";
+import { Terminal } from "./terminal.ts";
 
 const PROMPT = ">>> ";
 const PROMPT_IN_BLOCK = "... ";
@@ -13,89 +13,72 @@ const PROMPT_IN_BLOCK = "... ";
 /** A conversation in a terminal: what was typed is read by entry.ts and session-command.ts, and done here. */
 export class Conversation implements Disposable {
   readonly #client: ApiClient;
-  readonly #terminal: Interface;
+  readonly #terminal: Terminal;
   #settings: Settings;
   #messages: readonly Message[] = [];
   #open: OpenBlock | undefined;
-  /** What runs now, and Ctrl-C ends. */
-  #running: AbortController | undefined;
   #hasLeft = false;
 
-  private constructor(client: ApiClient, settings: Settings, terminal: Interface) {
+  private constructor(client: ApiClient, settings: Settings) {
     this.#client = client;
     this.#settings = settings;
-    this.#terminal = terminal;
+    this.#terminal = Terminal.open({
+      input: process.stdin,
+      output: process.stdout,
+      knowsEscapes: process.env["TERM"] !== "dumb",
+      onInterrupt: (wasEmpty) => this.#interrupt(wasEmpty),
+    });
   }
 
   static open(client: ApiClient, settings: Settings): Conversation {
-    const terminal = createInterface({ input: process.stdin, output: process.stdout });
-    return new Conversation(client, settings, terminal);
+    return new Conversation(client, settings);
   }
 
   [Symbol.dispose](): void {
-    this.#hasLeft = true;
-    this.#terminal.close();
+    this.#terminal[Symbol.dispose]();
   }
 
   /** Returns when somebody leaves, or nobody reads what is written. */
   async hold(outputGone: AbortSignal): Promise<void> {
-    const onGone = (): void => {
-      this.#running?.abort();
-      this.#terminal.close();
-    };
+    const onGone = (): void => this.#terminal[Symbol.dispose]();
     outputGone.addEventListener("abort", onGone, { once: true });
-    this.#terminal.on("SIGINT", () => this.#interrupt());
-    // Ctrl-D leaves the cursor behind the prompt.
-    this.#terminal.on("close", () => {
-      if (!this.#hasLeft) process.stdout.write("\n");
-      this.#hasLeft = true;
-    });
     console.log("Send a message (/? for help).");
     this.#prompt();
-    for await (const line of this.#terminal) {
-      await this.#take(line);
-      if (this.#hasLeft) break;
+    for await (const text of this.#terminal.texts()) {
+      await this.#terminal.lend((interrupted) =>
+        this.#take(text, AbortSignal.any([interrupted, outputGone])),
+      );
+      if (this.#hasLeft) return;
       this.#prompt();
     }
+    // Ctrl-D leaves the cursor behind the prompt.
+    process.stdout.write("\n");
   }
 
   #prompt(): void {
-    this.#terminal.setPrompt(this.#open ? PROMPT_IN_BLOCK : PROMPT);
-    this.#terminal.prompt();
+    this.#terminal.prompt(this.#open ? PROMPT_IN_BLOCK : PROMPT);
   }
 
-  /** Ctrl-C: ends what runs, or else drops what was typed. */
-  #interrupt(): void {
-    if (this.#running) {
-      this.#running.abort();
-      return;
-    }
-    if (this.#terminal.line === "") process.stdout.write("\nUse Ctrl + d or /bye to exit.\n");
-    // Readline has no other way to empty its line than the keys for it.
-    this.#terminal.write(null, { ctrl: true, name: "e" });
-    this.#terminal.write(null, { ctrl: true, name: "u" });
+  #interrupt(wasEmpty: boolean): void {
+    if (wasEmpty) process.stdout.write("\nUse Ctrl + d or /bye to exit.\n");
     this.#open = undefined;
     this.#prompt();
   }
 
-  async #take(line: string): Promise<void> {
-    const { open, entry } = takeLine(this.#open, line);
+  async #take(text: string, signal: AbortSignal): Promise<void> {
+    const { open, entry } = takeText(this.#open, text);
     this.#open = open;
     if (!entry) return;
-    const running = new AbortController();
-    this.#running = running;
     try {
-      if (entry.kind === "message") await this.#ask(entry.text, running.signal);
+      if (entry.kind === "message") await this.#ask(entry.text, signal);
       else if (entry.kind === "command") {
-        await this.#do(parseCommand(entry.text, this.#settings), running.signal);
+        await this.#do(parseCommand(entry.text, this.#settings), signal);
       } else {
         this.#settings = { ...this.#settings, system: entry.text };
         console.log("Set system message.");
       }
     } catch (error) {
-      if (!running.signal.aborted) console.error(`error: ${messageOf(error)}`);
-    } finally {
-      this.#running = undefined;
+      if (!signal.aborted) console.error(`error: ${messageOf(error)}`);
     }
   }
 

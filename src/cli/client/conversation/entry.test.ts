@@ -1,11 +1,11 @@
 import t from "tap";
-import { type Entry, type OpenBlock, takeLine } from "./entry.ts";
+import { type Entry, type OpenBlock, takeText } from "./entry.ts";
 
 const message = (text: string): Entry => ({ kind: "message", text });
 const system = (text: string): Entry => ({ kind: "system", text });
 const command = (text: string): Entry => ({ kind: "command", text });
 
-t.test("what lines make, one after another", (t) => {
+t.test("what texts make, one after another", (t) => {
   const rows: readonly (readonly [lines: string, ...entries: readonly Entry[]])[] = [
     ["hi", message("hi")],
     ["  hi there  ", message("hi there")],
@@ -34,7 +34,7 @@ t.test("what lines make, one after another", (t) => {
     let open: OpenBlock | undefined;
     const entries: Entry[] = [];
     for (const line of lines.split("\n")) {
-      const step = takeLine(open, line);
+      const step = takeText(open, line);
       open = step.open;
       if (step.entry) entries.push(step.entry);
     }
@@ -44,9 +44,21 @@ t.test("what lines make, one after another", (t) => {
   t.end();
 });
 
+t.test("a paste of several lines", (t) => {
+  const rows: readonly (readonly [text: string, entry: Entry])[] = [
+    ["a\n\nb\n", message("a\n\nb")],
+    ["/* a comment\nof C */", message("/* a comment\nof C */")],
+    ['"""a\nb"""\n', message("a\nb")],
+    ["/set system You\nare", system("You\nare")],
+    ["/bye\n", command("/bye")],
+  ];
+  for (const [text, entry] of rows) t.same(takeText(undefined, text), { entry }, text);
+  t.end();
+});
+
 t.test("a block that is open", (t) => {
-  t.same(takeLine(undefined, '"""a'), { open: { kind: "message", text: "a\n" } });
-  t.same(takeLine({ kind: "message", text: "a\n" }, ""), {
+  t.same(takeText(undefined, '"""a'), { open: { kind: "message", text: "a\n" } });
+  t.same(takeText({ kind: "message", text: "a\n" }, ""), {
     open: { kind: "message", text: "a\n\n" },
   });
   t.end();

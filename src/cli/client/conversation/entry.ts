@@ -10,23 +10,26 @@ export interface OpenBlock {
   readonly text: string;
 }
 
-/** Neither: the line was empty. */
+/** Neither: the text was empty. */
 export interface Step {
   readonly open?: OpenBlock;
   readonly entry?: Entry;
 }
 
 const QUOTES = '"""';
-const SET_SYSTEM = /^\/set\s+system\s+(\S.*)$/;
+const SET_SYSTEM = /^\/set\s+system\s+(\S.*)$/s;
 
-/** One line after another, as Ollama reads them: a block goes on until a line ends with its quotes, whatever else is in it. */
-export function takeLine(open: OpenBlock | undefined, line: string): Step {
-  if (open) return goOn(open, line.trimEnd().endsWith(QUOTES) ? line.trimEnd() : line);
-  const text = line.trim();
+/**
+ * One text after another, as Ollama reads them: a block goes on until a line ends with its quotes, whatever else is in it. What is
+ * pasted has several lines, and is no command even where it begins like one, as a comment of C does.
+ */
+export function takeText(open: OpenBlock | undefined, typed: string): Step {
+  if (open) return goOn(open, typed.trimEnd().endsWith(QUOTES) ? typed.trimEnd() : typed);
+  const text = typed.trim();
   if (text === "") return {};
   const [, system] = SET_SYSTEM.exec(text) ?? [];
   if (system !== undefined) return begin("system", system);
-  if (text.startsWith("/")) return { entry: { kind: "command", text } };
+  if (text.startsWith("/") && !text.includes("\n")) return { entry: { kind: "command", text } };
   return begin("message", text);
 }
 
