@@ -73,6 +73,11 @@ t.test("mistakes, each in one line with the next step", (t) => {
   t.throws(() => parseCommandLine("x", two, ["a"]), { message });
   const { restPositional: _rest, ...fixed } = none;
   t.throws(() => parseCommandLine("x", fixed, ["a"]), { message: /^x takes no arguments\./ });
-  t.same(parseCommandLine("x", { ...fixed, optionalPositionals: ["A"] }, ["a"]).positionals, ["a"]);
+  const optional: Command = { ...fixed, optionalPositionals: ["A"] };
+  t.same(parseCommandLine("x", optional, ["a"]).positionals, ["a"]);
+  t.throws(() => parseCommandLine("x", optional, ["a", "b"]), { message: /^x takes at most A\./ });
+  t.throws(() => parseCommandLine("x", { ...optional, positionals: ["B"] }, ["a", "b", "c"]), {
+    message: /^x takes at most B and A\./,
+  });
   t.end();
 });

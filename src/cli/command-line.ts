@@ -76,7 +76,11 @@ function checkCount(name: string, command: Command, count: number): void {
   const { positionals: required, optionalPositionals: optional = [], restPositional } = command;
   const countMax = restPositional ? Number.POSITIVE_INFINITY : required.length + optional.length;
   if (count >= required.length && count <= countMax) return;
-  throw wrong(`${name} takes ${required.join(" and ") || "no arguments"}`);
+  const isAtMost = count > countMax && optional.length > 0;
+  const named = isAtMost ? [...required, ...optional] : required;
+  throw wrong(
+    `${name} takes ${isAtMost ? "at most " : ""}${named.join(" and ") || "no arguments"}`,
+  );
 }
 
 function wrong(problem: string): AppError {

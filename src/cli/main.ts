@@ -17,7 +17,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./up.ts")).upCommand,
   },
   serve: {
-    summary: "run one node in the foreground",
+    summary: "run one node in the foreground (also: start)",
     load: async () => (await import("./serve.ts")).serveCommand,
   },
   run: {
@@ -115,7 +115,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
 };
 
 /** Ollama's other names. */
-const ALIASES: Readonly<Record<string, string>> = { ls: "list" };
+const ALIASES: Readonly<Record<string, string>> = { ls: "list", start: "serve" };
 const COMMAND_WIDTH = Math.max(...Object.keys(COMMANDS).map((name) => name.length));
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
 /** Mistakes in what the user wrote, as against things that went wrong. */
@@ -138,7 +138,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!entry) {
-    console.error(`ollamamax: there is no command "${name}". See ollamamax --help.`);
+    const what = name.startsWith("-") ? "option" : "command";
+    console.error(`ollamamax: there is no ${what} "${name}". See ollamamax --help.`);
     return EXIT.usage;
   }
   try {

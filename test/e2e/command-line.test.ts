@@ -33,6 +33,7 @@ t.test("--version and --help", async (t) => {
 t.test("help COMMAND, and Ollama's other names", async (t) => {
   t.match(await run(["help", "run"]), { code: 0, stdout: /^ollamamax run MODEL/ });
   t.match(await run(["ls", "--help"]), { code: 0, stdout: /^ollamamax list / });
+  t.match(await run(["start", "--help"]), { code: 0, stdout: /^ollamamax serve / });
   t.match(await run(["help"]), { code: 0, stdout: /ollamamax COMMAND --help/ });
   t.match(await run(["help", "nonsense"]), { code: 2, stderr: /no command "nonsense"/ });
 });
@@ -47,6 +48,8 @@ t.test("mistakes end with code 2 and one line that says what to do", async (t) =
     ],
     [["up", "--nodes", "0"], {}, /^ollamamax: --nodes takes a whole number/],
     [["import", "one"], {}, /^ollamamax: import takes FILE and NAME/],
+    [["--wrong"], {}, /^ollamamax: there is no option "--wrong"\. See ollamamax --help\.\n$/],
+    [["replicas", "--want", "2"], {}, /^ollamamax: --want takes the name of a MODEL/],
     [
       ["serve"],
       { OLLAMA_API_PORT: "x" },

@@ -94,7 +94,11 @@ t.test("refusals and faults, each with what to do", async (t) => {
   const rows: readonly (readonly [RequestListener, Expected])[] = [
     [
       (_q, r) => r.writeHead(404).end('{"error":"model \'x\' not found"}'),
-      { code: "NODE_REFUSED", status: 404, message: "model 'x' not found" },
+      {
+        code: "NODE_REFUSED",
+        status: 404,
+        message: "model 'x' not found: `ollamamax list` lists those that there are",
+      },
     ],
     [
       (_q, r) => r.writeHead(401).end('{"error":"a key is needed"}'),
@@ -118,7 +122,7 @@ t.test("refusals and faults, each with what to do", async (t) => {
         r.write('{"status":"a"}\n');
         setImmediate(() => r.destroy());
       },
-      { code: "NODE_STOPPED", message: /stopped in the middle/ },
+      { code: "NODE_STOPPED", message: /stopped in the middle \(other side closed\): try again$/ },
     ],
   ];
   for (const [answer, error] of rows) {

@@ -87,7 +87,7 @@ export class ApiClient {
       if (error instanceof ClientError) throw error;
       throw new ClientError(
         "NODE_STOPPED",
-        `${this.url} stopped in the middle: ${messageOf(error)}`,
+        `${this.url} stopped in the middle (${reasonOf(error)}): try again`,
       );
     } finally {
       input.destroy();
@@ -138,16 +138,25 @@ const BAD_CERTIFICATE = /CERT|SIGNATURE|ALTNAME/;
 
 /** One line: OpenSSL's own texts have several, with the place in its source. */
 function whyUnreachable(url: string, error: unknown): string {
-  const cause = error instanceof Error && error.cause ? error.cause : error;
-  const code = codeOf(cause);
+  const code = codeOf(causeOf(error));
   if (NO_TLS.test(code)) {
     return `what answers at ${url} does not speak HTTPS: set OLLAMA_HOST to ${url.replace(/^https/, "http")}`;
   }
-  const [reason = ""] = messageOf(cause).split("\n");
+  const reason = reasonOf(error);
   if (BAD_CERTIFICATE.test(code)) {
     return `the certificate of ${url} is not trusted (${reason}): NODE_EXTRA_CA_CERTS names a file with its authority`;
   }
-  return `no node answers at ${url} (${reason || code}): start one with \`ollamamax up\`, or set OLLAMA_HOST to one that runs`;
+  return `no node answers at ${url} (${reason}): start one with \`ollamamax up\`, or set OLLAMA_HOST to one that runs`;
+}
+
+function reasonOf(error: unknown): string {
+  const cause = causeOf(error);
+  return messageOf(cause).split("\n")[0] || codeOf(cause);
+}
+
+/** What fetch itself says is "fetch failed", or "terminated". */
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && error.cause ? error.cause : error;
 }
 
 function codeOf(error: unknown): string {
@@ -160,8 +169,13 @@ async function refusedBy(response: Response): Promise<ClientError> {
 }
 
 function refused(status: number, reason: string): ClientError {
-  const step = status === 401 ? " (OLLAMA_API_KEY takes it)" : "";
-  return new ClientError("NODE_REFUSED", reason + step, status);
+  return new ClientError("NODE_REFUSED", reason + nextStep(status, reason), status);
+}
+
+function nextStep(status: number, reason: string): string {
+  if (status === 401) return " (OLLAMA_API_KEY takes it)";
+  const isModelMissing = status === 404 && /^model ['"].*['"] not found$/.test(reason);
+  return isModelMissing ? ": `ollamamax list` lists those that there are" : "";
 }
 
 async function jsonOf(response: Response): Promise<Json> {

@@ -48,6 +48,7 @@ export const replicasCommand: Command = {
     const client = ApiClient.of(process.env);
     const { want } = options;
     if (want !== undefined) {
+      if (prefix === "") throw new AppError("USAGE", "--want takes the name of a MODEL before it");
       const body = { model: prefix, replicas: wantedOf(`${want}`) };
       await client.send("POST", "/api/cluster/wanted", body);
     }
