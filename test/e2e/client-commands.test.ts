@@ -41,18 +41,19 @@ t.test("the commands that call a node, on one that does not hold the model", asy
     stderr: /eval rate: +[\d.]+ tokens\/s/,
   });
   await until(`${apiUrl}/api/ps`, (body) => (body["models"] as unknown[]).length === 1);
-  t.match(await call(["ps", "--json"]), { ...ok, stdout: /tiny-chat:latest/ });
+  t.match(await call(["ps", "Tiny", "--json"]), { ...ok, stdout: /tiny-chat:latest/ });
+  t.match(await call(["ps", "none"]), { ...ok, stdout: /^NAME [^\n]*\n$/ });
   t.match(await call(["show", "tiny-chat"]), { ...ok, stdout: / {4}context length +1024\n/ });
   t.match(await call(["show", "tiny-chat", "--modelfile"]), { ...ok, stdout: /^# Modelfile/ });
   t.match(await call(["show", "tiny-chat", "--system", "--template"]), { code: 2 });
   t.match(await call(["stop", "tiny-chat"]), { ...ok, stdout: "", stderr: "" });
   await until(`${apiUrl}/api/ps`, (body) => (body["models"] as unknown[]).length === 0);
   t.match(await call(["show", "nobody"]), {
-    ...{ code: 1, stderr: "ollamamax: model 'nobody:latest' not found\n" },
+    ...{ code: 1, stderr: /^ollamamax: model 'nobody:latest' not found: `ollamamax list` lists/ },
   });
   t.match(await call(["stop", "nobody"]), {
     code: 1,
-    stderr: /^ollamamax: .*nobody.*not found\n$/,
+    stderr: /^ollamamax: .*nobody.*not found: [^\n]+\n$/,
   });
   t.match(await call(["run", "tiny-chat", "hi", "--format", "{"]), { code: 2 });
   t.match(await call(["run", "tiny-chat", "hi", "--think"]), {
@@ -93,7 +94,7 @@ t.test("the commands that call a node, on one that does not hold the model", asy
   });
   t.match(await call(["rm", "third", "pirate", "small"]), {
     ...{ code: 1, stdout: "deleted 'third'\ndeleted 'small'\n" },
-    stderr: /^ollamamax: .*pirate.* not found\n$/,
+    stderr: /^ollamamax: .*pirate.* not found: [^\n]+\n$/,
   });
   t.match(await call(["create", "x", "-f", path.join(folder, "none")]), {
     ...{ code: 2, stderr: /^ollamamax: the Modelfile cannot be read: / },

@@ -1,6 +1,8 @@
+import { writeFileSync } from "node:fs";
 import t from "tap";
+import { tempFolder } from "../../../test/fixtures/temp-folder.ts";
 import { isPathLike } from "./model-files.ts";
-import { decodeText } from "./modelfile-text.ts";
+import { decodeText, readModelfileText } from "./modelfile-text.ts";
 
 t.test("what is a path rather than a model's name", (t) => {
   const paths = [
@@ -23,4 +25,18 @@ t.test("a Modelfile's encodings", (t) => {
   }
   t.equal(decodeText(Buffer.of()), "");
   t.end();
+});
+
+t.test("without --file: ./Modelfile, or else the model in this folder", async (t) => {
+  const before = process.cwd();
+  t.teardown(() => process.chdir(before));
+  process.chdir(tempFolder(t));
+  await t.rejects(readModelfileText(undefined), {
+    ...{ code: "USAGE", message: /^there is no Modelfile here, .*--file says/ },
+  });
+  writeFileSync("m.GGUF", "");
+  t.equal(await readModelfileText(undefined), "FROM .\n");
+  writeFileSync("Modelfile", "FROM m.GGUF");
+  t.equal(await readModelfileText(undefined), "FROM m.GGUF");
+  await t.rejects(readModelfileText("other"), { code: "USAGE", message: /ENOENT/ });
 });

@@ -22,7 +22,7 @@ export const createCommand: Command = {
   help: [
     "Makes a model of a Modelfile, on the node at OLLAMA_HOST. Its FROM and ADAPTER lines name models, GGUF files here (of a split model any part), or folders of them or of safetensors, which are converted.",
     "",
-    "  -f, --file MODELFILE   where it lies (./Modelfile); - for standard input",
+    "  -f, --file MODELFILE   where it lies (./Modelfile; without one, the model in this folder); - for standard input",
     "  -q, --quantize TYPE    turns the weights, of F32, F16 or BF16, into Q8_0, Q4_K_M, Q4_K_S, F16 or F32",
     "  --json                 the node's own lines, in place of bars",
   ].join("\n"),
@@ -37,13 +37,13 @@ export const createCommand: Command = {
       const forms = "[host/][namespace/]model[:tag]";
       throw new AppError("USAGE", `${JSON.stringify(model)} is no model's name: take ${forms}`);
     }
-    const file = `${options["file"] ?? "Modelfile"}`;
+    const file = typeof options["file"] === "string" ? options["file"] : undefined;
     const modelfile = parseModelfile(await readModelfileText(file));
     for (const name of modelfile.dropped) {
       console.error(`PARAMETER ${name} means nothing any more and is left out`);
     }
     const client = ApiClient.of(process.env);
-    const folder = file === "-" ? "." : path.dirname(file);
+    const folder = file === undefined || file === "-" ? "." : path.dirname(file);
     const body = {
       ...{ model, ...(await sentParts(client, modelfile, folder)) },
       ...(options["quantize"] !== undefined && { quantize: options["quantize"] }),

@@ -22,14 +22,16 @@ export const listCommand: Command = {
     const answer = await ApiClient.of(process.env).get(
       `/api/tags${options["local"] ? "?local=true" : ""}`,
     );
-    const models = entriesOf(answer["models"]).filter(({ name }) =>
-      `${name}`.toLowerCase().startsWith(prefix.toLowerCase()),
-    );
+    const models = withPrefix(entriesOf(answer["models"]), prefix);
     if (options["json"]) console.log(JSON.stringify({ models }));
     else console.log(formatTable([["NAME", "ID", "SIZE", "MODIFIED"], ...models.map(rowOf)]));
     return 0;
   },
 };
+
+function withPrefix(models: readonly Json[], prefix: string): readonly Json[] {
+  return models.filter(({ name }) => `${name}`.toLowerCase().startsWith(prefix.toLowerCase()));
+}
 
 function rowOf(model: Json): string[] {
   const { name, digest, size, modified_at: modifiedAt } = model;
@@ -38,22 +40,25 @@ function rowOf(model: Json): string[] {
 }
 
 export const psCommand: Command = {
-  usage: "[--local] [--json]",
+  usage: "[PREFIX] [--local] [--json]",
   help: [
     "Lists the models that are loaded, on any node of the cluster.",
     "",
+    "  PREFIX      only those whose name begins with it",
     "  --local     on the node at OLLAMA_HOST alone",
     "  --json      as the API says it",
   ].join("\n"),
   options: { local: { type: "boolean" }, json: { type: "boolean" } },
   positionals: [],
-  run: async ({ options }) => {
+  optionalPositionals: ["PREFIX"],
+  run: async ({ options, positionals: [prefix = ""] }) => {
     const answer = await ApiClient.of(process.env).get(
       `/api/ps${options["local"] ? "?local=true" : ""}`,
     );
     const heading = ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"];
-    if (options["json"]) console.log(JSON.stringify(answer));
-    else console.log(formatTable([heading, ...entriesOf(answer["models"]).map(loadedRowOf)]));
+    const models = withPrefix(entriesOf(answer["models"]), prefix);
+    if (options["json"]) console.log(JSON.stringify({ models }));
+    else console.log(formatTable([heading, ...models.map(loadedRowOf)]));
     return 0;
   },
 };

@@ -15,13 +15,20 @@ const SHOWN = {
   capabilities: ["completion"],
   requires: "0.14.0",
   license: "MIT\n\nmore\nand more",
+  projector_info: {
+    "general.architecture": "clip",
+    "clip.vision.embedding_length": 64,
+    "clip.vision.projection_dim": 128,
+  },
 };
 
 t.test("for people", (t) => {
   const text = modelSections(SHOWN, false);
   t.match(text, / {4}context length {2}1024\n/);
   t.match(text, / {4}requires {8}0\.14\.0\n/);
-  t.match(text, /License\n {4}MIT\n {4}more\n\n$/);
+  t.match(text, /License\n {4}MIT\n {4}more\n$/);
+  t.match(text, /\n\n {2}Projector\n {4}architecture {6}clip\n {4}embedding length {2}64\n/);
+  t.match(text, / {4}dimensions {8}128\n\n/);
   t.notMatch(text, /Metadata|Tensors/);
   t.notMatch(modelSections({}, false), /requires/);
   t.end();

@@ -53,15 +53,11 @@ export function modelSections(shown: Json, verbose: boolean): string {
     ["quantization", details["quantization_level"]],
     ["requires", shown["requires"]],
   ];
-  const model = rows.filter(([, value]) => value !== undefined && value !== "");
   const capabilities = Array.isArray(shown["capabilities"]) ? shown["capabilities"] : [];
   const parameters = `${shown["parameters"] ?? ""}`.split("\n").filter((line) => line !== "");
   const license = `${shown["license"] ?? ""}`.split("\n").filter((line) => line.trim() !== "");
   return [
-    section(
-      "Model",
-      model.map(([name, value]) => [name, `${value}`]),
-    ),
+    section("Model", known(rows)),
     section(
       "Capabilities",
       capabilities.map((name) => [`${name}`]),
@@ -70,6 +66,7 @@ export function modelSections(shown: Json, verbose: boolean): string {
       "Parameters",
       parameters.map((line) => line.split(/\s+(.*)/).slice(0, 2)),
     ),
+    section("Projector", projectorRows(record(shown["projector_info"]))),
     section("System", shown["system"] ? [[`${shown["system"]}`]] : []),
     section(
       "License",
@@ -87,7 +84,25 @@ export function modelSections(shown: Json, verbose: boolean): string {
           ])
         : [],
     ),
-  ].join("");
+  ]
+    .filter((text) => text !== "")
+    .join("\n");
+}
+
+function projectorRows(info: Json): readonly (readonly string[])[] {
+  const architecture = `${info["general.architecture"] ?? ""}`;
+  const rows: (readonly [string, unknown])[] = [
+    ["architecture", architecture],
+    ["embedding length", info[`${architecture}.vision.embedding_length`]],
+    ["dimensions", info[`${architecture}.vision.projection_dim`]],
+  ];
+  return known(rows);
+}
+
+function known(rows: readonly (readonly [string, unknown])[]): readonly (readonly string[])[] {
+  return rows
+    .filter(([, value]) => value !== undefined && value !== "")
+    .map(([name, value]) => [name, `${value}`]);
 }
 
 /** A vocabulary has a hundred thousand words. */
@@ -111,7 +126,7 @@ function briefly(value: unknown): string {
 function section(title: string, rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return "";
   const lines = formatTable(rows).split("\n");
-  return `  ${title}\n${lines.map((line) => `    ${line}\n`).join("")}\n`;
+  return `  ${title}\n${lines.map((line) => `    ${line}\n`).join("")}`;
 }
 
 function record(value: unknown): Json {

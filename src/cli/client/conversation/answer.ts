@@ -12,6 +12,7 @@ export async function writeAnswer(
   let answer = "";
   let isThinking = false;
   let isLineOpen = false;
+  let end: Json | undefined;
   try {
     for await (const item of client.stream("/api/chat", chatRequest(settings, messages), signal)) {
       const message = (item["message"] ?? {}) as { thinking?: string; content?: string };
@@ -23,13 +24,14 @@ export async function writeAnswer(
       process.stdout.write(thinking + content);
       isLineOpen ||= thinking + content !== "";
       answer += content;
-      if (item["done"] === true && settings.isVerbose) console.error(`\n${statistics(item)}`);
+      if (item["done"] === true) end = item;
     }
     isLineOpen = true;
   } finally {
     // Also behind half an answer, and the ^C that a terminal shows: what comes next begins on a line of its own.
     if (isLineOpen || signal.aborted) process.stdout.write("\n");
   }
+  if (end && settings.isVerbose) console.error(`\n${statistics(end)}`);
   return answer;
 }
 

@@ -44,7 +44,7 @@ const PROMPT = ">>> \x1b[5G";
 
 t.test("in a terminal", { skip: !hasPseudoTerminals() }, async (t) => {
   const { byHand, host } = await AnswerByHand.open(t);
-  await using terminal = new PseudoTerminal(["run", "m"], { OLLAMA_HOST: host });
+  await using terminal = new PseudoTerminal(["run", "m", "-v"], { OLLAMA_HOST: host });
   const [, pid] = /pid (\d+)/.exec(await terminal.shows(PROMPT)) ?? [];
 
   terminal.type(PASTE("one\r/* two"));
@@ -59,6 +59,7 @@ t.test("in a terminal", { skip: !hasPseudoTerminals() }, async (t) => {
   byHand.say("goes on");
   t.notMatch(await terminal.shows("goes on"), "\x1b[0J", "no key wipes out what was answered");
   byHand.end();
+  t.equal(await terminal.shows("total duration"), "\r\n\r\ntotal duration");
   await terminal.shows(PROMPT);
   await terminal.shows("next");
   terminal.type("!\r");
