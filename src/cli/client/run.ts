@@ -3,10 +3,11 @@ import { parseKeepAlive } from "../../core/duration.ts";
 import { AppError } from "../../core/errors.ts";
 import { shutdownSignal } from "../../node/shutdown.ts";
 import type { Arguments, Command } from "../command.ts";
-import { ApiClient, ClientError } from "./api-client.ts";
+import { ApiClient, ClientError, type Json } from "./api-client.ts";
 import { writeAnswer } from "./conversation/answer.ts";
 import { Conversation } from "./conversation/conversation.ts";
-import { loadRequest, type Settings } from "./conversation/settings.ts";
+import { loadRequest, type Settings, settingsFor } from "./conversation/settings.ts";
+import { userMessage } from "./conversation/user-message.ts";
 import { followStatus } from "./follow-status.ts";
 
 const STOP_MS = 2_000;
@@ -15,7 +16,7 @@ export const runCommand: Command = {
   usage: "MODEL [PROMPT...] [OPTIONS]",
   help: [
     "Talks to a model: one answer to what comes on standard input and to PROMPT, or a conversation in a terminal.",
-    "A model that the cluster does not have is pulled first.",
+    "A model that the cluster does not have is pulled first. One that sees gets the pictures whose paths are in a message.",
     "",
     "  --system TEXT       what the model is told before",
     "  --format json       an answer that is JSON; or a JSON Schema that it follows",
@@ -41,9 +42,9 @@ export const runCommand: Command = {
   restPositional: "PROMPT",
   run: async ({ options, positionals: [model = "", ...words] }, outputGone) => {
     const client = ApiClient.of(process.env);
-    const settings = settingsOf(model, options);
+    const wanted = settingsOf(model, options);
     const piped = process.stdin.isTTY ? "" : await text(process.stdin);
-    await ready(client, settings, options["insecure"] === true, outputGone);
+    const settings = await ready(client, wanted, options["insecure"] === true, outputGone);
     const question = questionOf(piped, words);
     if (question !== "") await answer(client, settings, question, outputGone);
     else if (process.stdin.isTTY && process.stdout.isTTY) {
@@ -64,6 +65,7 @@ export function settingsOf(model: string, options: Arguments["options"]): Settin
   const { system, format, keepalive, think } = options;
   return {
     model,
+    takesPictures: false,
     system: typeof system === "string" ? system : undefined,
     options: {},
     format: typeof format === "string" ? formatOf(format) : undefined,
@@ -107,16 +109,17 @@ async function ready(
   settings: Settings,
   isInsecure: boolean,
   outputGone: AbortSignal,
-): Promise<void> {
+): Promise<Settings> {
   const { model } = settings;
-  try {
-    await client.send("POST", "/api/show", { model });
-  } catch (error) {
+  const show = async (): Promise<Json> => await client.send("POST", "/api/show", { model });
+  const shown = await show().catch(async (error: unknown) => {
     if (!(error instanceof ClientError) || error.status !== 404) throw error;
     const body = { model, ...(isInsecure && { insecure: true }) };
     await followStatus(client, "/api/pull", body, false, outputGone);
-  }
+    return await show();
+  });
   await client.send("POST", "/api/generate", loadRequest(settings));
+  return settingsFor(model, shown, settings);
 }
 
 async function answer(
@@ -127,5 +130,5 @@ async function answer(
 ): Promise<void> {
   using stopping = shutdownSignal({ deadlineMs: STOP_MS });
   const signal = AbortSignal.any([stopping, outputGone]);
-  await writeAnswer(client, settings, [{ role: "user", content: question }], signal);
+  await writeAnswer(client, settings, [await userMessage(question, settings)], signal);
 }

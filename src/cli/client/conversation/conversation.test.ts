@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import path from "node:path";
 import { json } from "node:stream/consumers";
 import t, { type Test } from "tap";
 import { hasPseudoTerminals, PseudoTerminal } from "../../../../test/fixtures/pseudo-terminal.ts";
+import { tempFolder } from "../../../../test/fixtures/temp-folder.ts";
 import { until } from "../../../../test/fixtures/until.ts";
 
 t.setTimeout(120_000);
@@ -17,6 +19,7 @@ class AnswerByHand {
     const byHand = new AnswerByHand();
     const server = createServer(async (request, response) => {
       const body = await json(request);
+      if (request.url === "/api/show") return response.end('{"capabilities":["vision"]}');
       if (request.url !== "/api/chat") return response.end("{}");
       byHand.asked.push(body as { messages: object[] });
       byHand.#answers.push(response);
@@ -36,6 +39,8 @@ class AnswerByHand {
   }
 }
 
+/** One pixel. */
+const GIF = "R0lGODlhAQABAIAAAP///wAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw==";
 const LEFT = "\x1b[D";
 const CTRL_C = "\x03";
 const CTRL_Z = "\x1a";
@@ -43,6 +48,7 @@ const PASTE = (text: string): string => `\x1b[200~${text}\x1b[201~`;
 const PROMPT = ">>> \x1b[5G";
 
 t.test("in a terminal", { skip: !hasPseudoTerminals() }, async (t) => {
+  const picture = path.join(tempFolder(t, { "a.gif": Buffer.from(GIF, "base64") }), "a.gif");
   const { byHand, host } = await AnswerByHand.open(t);
   await using terminal = new PseudoTerminal(["run", "m", "-v"], { OLLAMA_HOST: host });
   const [, pid] = /pid (\d+)/.exec(await terminal.shows(PROMPT)) ?? [];
@@ -65,6 +71,16 @@ t.test("in a terminal", { skip: !hasPseudoTerminals() }, async (t) => {
   terminal.type("!\r");
   await until(() => byHand.asked.length === 2);
   t.match(byHand.asked[1]?.messages, [{}, { content: "the answer goes on" }, { content: "nex!t" }]);
+
+  byHand.end();
+  await terminal.shows(PROMPT);
+  terminal.type(`/no/such.gif\r`);
+  await terminal.shows("Unknown command '/no/such.gif'");
+  await terminal.shows(PROMPT);
+  terminal.type(`${picture} this?\r`);
+  await until(() => byHand.asked.length === 3);
+  const seen = { role: "user", content: "this?", images: [GIF] };
+  t.same(byHand.asked[2]?.messages.at(-1), seen, "a path is no command");
 
   byHand.say("half");
   await terminal.shows("half");

@@ -2,10 +2,11 @@ import { messageOf } from "../../../core/errors.ts";
 import type { ApiClient } from "../api-client.ts";
 import { writeAnswer } from "./answer.ts";
 import { type OpenBlock, takeText } from "./entry.ts";
-import { type Action, parseCommand } from "./session-command.ts";
-import { loadRequest, type Message, type Settings, saveRequest } from "./settings.ts";
+import { type Action, isCommand, parseCommand } from "./session-command.ts";
+import { loadRequest, type Message, type Settings, saveRequest, settingsFor } from "./settings.ts";
 import { shownPart } from "./shown-part.ts";
 import { Terminal } from "./terminal.ts";
+import { userMessage } from "./user-message.ts";
 
 const PROMPT = ">>> ";
 const PROMPT_IN_BLOCK = "... ";
@@ -71,9 +72,8 @@ export class Conversation implements Disposable {
     if (!entry) return;
     try {
       if (entry.kind === "message") await this.#ask(entry.text, signal);
-      else if (entry.kind === "command") {
-        await this.#do(parseCommand(entry.text, this.#settings), signal);
-      } else {
+      else if (entry.kind === "command") await this.#doOrAsk(entry.text, signal);
+      else {
         this.#settings = { ...this.#settings, system: entry.text };
         console.log("Set system message.");
       }
@@ -83,11 +83,20 @@ export class Conversation implements Disposable {
   }
 
   /** An answer that did not come to its end is forgotten with its question. */
-  async #ask(question: string, signal: AbortSignal): Promise<void> {
-    const asked: readonly Message[] = [...this.#messages, { role: "user", content: question }];
+  async #ask(question: string | Message, signal: AbortSignal): Promise<void> {
+    const message =
+      typeof question === "string" ? await userMessage(question, this.#settings) : question;
+    const asked: readonly Message[] = [...this.#messages, message];
     const content = await writeAnswer(this.#client, this.#settings, asked, signal);
     console.log();
     this.#messages = [...asked, { role: "assistant", content }];
+  }
+
+  /** The path of a picture begins as a command does. */
+  async #doOrAsk(line: string, signal: AbortSignal): Promise<void> {
+    const message = isCommand(line) ? undefined : await userMessage(line, this.#settings);
+    if (message?.images) await this.#ask(message, signal);
+    else await this.#do(parseCommand(line, this.#settings), signal);
   }
 
   async #do(action: Action, signal: AbortSignal): Promise<void> {
@@ -120,7 +129,8 @@ export class Conversation implements Disposable {
 
   async #load(model: string, signal: AbortSignal): Promise<void> {
     console.log(`Loading model '${model}'`);
-    const settings = { ...this.#settings, model };
+    const shown = await this.#client.send("POST", "/api/show", { model }, signal);
+    const settings = settingsFor(model, shown, this.#settings);
     await this.#client.send("POST", "/api/generate", loadRequest(settings), signal);
     this.#settings = settings;
     this.#messages = [];

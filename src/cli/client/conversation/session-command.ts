@@ -21,6 +21,11 @@ type Parse = (words: readonly string[], settings: Settings) => Action;
 const say = (text: string): Action => ({ kind: "say", text });
 const unknown = (command: string): Action => say(`Unknown command '${command}'. Type /? for help`);
 
+/** Whether a line that begins with a slash is meant as a command, and not as a path. */
+export function isCommand(line: string): boolean {
+  return Object.hasOwn(COMMANDS, line.split(/\s+/)[0] ?? "");
+}
+
 /** Reads a line that begins with a slash. The texts are Ollama's (cmd/interactive.go). */
 export function parseCommand(line: string, settings: Settings): Action {
   const [name = "", ...words] = line.split(/\s+/);

@@ -3,6 +3,7 @@ import type { Json } from "../api-client.ts";
 /** What holds for each request of a conversation; `/set` and `/load` change it. */
 export interface Settings {
   readonly model: string;
+  readonly takesPictures: boolean;
   readonly system: string | undefined;
   readonly options: Json;
   readonly format: unknown;
@@ -15,6 +16,15 @@ export interface Settings {
 export interface Message {
   readonly role: "user" | "assistant" | "system";
   readonly content: string;
+  /** In base64. */
+  readonly images?: readonly string[];
+}
+
+/** For another model, of which `shown` is what POST /api/show says. */
+export function settingsFor(model: string, shown: Json, settings: Settings): Settings {
+  const { capabilities } = shown;
+  const takesPictures = Array.isArray(capabilities) && capabilities.includes("vision");
+  return { ...settings, model, takesPictures };
 }
 
 /** The body of POST /api/chat. What nobody has set is left to the model and the node. */
