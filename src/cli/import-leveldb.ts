@@ -101,8 +101,6 @@ function textOf(done: LegacyImported): string {
   ].join("\n");
 }
 
-/** Whatever the old store holds, it does not write to the terminal. */
 function cut(text: string): string {
-  const plain = text.replaceAll(/[\p{Cc}\p{Cf}]/gu, " ");
-  return plain.length <= DETAIL_LENGTH_MAX ? plain : `${plain.slice(0, DETAIL_LENGTH_MAX)}…`;
+  return text.length <= DETAIL_LENGTH_MAX ? text : `${text.slice(0, DETAIL_LENGTH_MAX)}…`;
 }

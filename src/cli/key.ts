@@ -8,6 +8,7 @@ import {
   revokeKey,
 } from "../node/administer-keys.ts";
 import { type Config, loadConfig } from "../node/config/config.ts";
+import { plain } from "./cells.ts";
 import type { Arguments, Command } from "./command.ts";
 import { formatTable } from "./table.ts";
 
@@ -133,7 +134,7 @@ function rowOf(key: ListedKey): readonly string[] {
   const { id, prefix, name, user, role, state, createdAt, expiresAt, lastUsed } = key;
   const times = [minute(createdAt), expiresAt ? minute(expiresAt) : "never"];
   const used = lastUsed ? minute(lastUsed) : "never";
-  return [`omx_${prefix}`, plain(name), plain(user), role, state, ...times, used, id];
+  return [`omx_${prefix}`, name, user, role, state, ...times, used, id];
 }
 
 /** Of an ISO time, what fits into a table. */
@@ -153,9 +154,4 @@ function madeText(made: MadeKey, { OLLAMA_HOST: { host }, OLLAMA_API_PORT: port 
     "Try it:",
     `  curl ${url} -H "Authorization: Bearer ${made.key}"`,
   ].join("\n");
-}
-
-/** Whatever the database holds, it does not steer the terminal. */
-function plain(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ");
 }

@@ -1,3 +1,4 @@
+import { widthOf } from "./cells.ts";
 import { humanBytes } from "./client/human.ts";
 
 export interface Progress {
@@ -67,16 +68,6 @@ function timeLeft(seconds: number): string {
 /** The names of files and what a node says may hold what moves the cursor. */
 function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, "");
-}
-
-/** Letters that take two cells in a terminal: of East Asia, and emoji. */
-const WIDE =
-  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
-
-function widthOf(text: string): number {
-  let cells = 0;
-  for (const letter of text) cells += WIDE.test(letter) ? 2 : 1;
-  return cells;
 }
 
 function cutTo(text: string, cellsMax: number): string {

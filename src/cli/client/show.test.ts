@@ -14,6 +14,7 @@ const SHOWN = {
   tensors: [{ name: "token_embd.weight", type: "F16", shape: [128, 1_024] }],
   capabilities: ["completion"],
   requires: "0.14.0",
+  system: "You are\na cat.",
   license: "MIT\n\nmore\nand more",
   projector_info: {
     "general.architecture": "clip",
@@ -29,6 +30,7 @@ t.test("for people", (t) => {
   t.match(text, /License\n {4}MIT\n {4}more\n$/);
   t.match(text, /\n\n {2}Projector\n {4}architecture {6}clip\n {4}embedding length {2}64\n/);
   t.match(text, / {4}dimensions {8}128\n\n/);
+  t.match(text, / {2}System\n {4}You are\n {4}a cat\.\n\n {2}License\n/);
   t.notMatch(text, /Metadata|Tensors/);
   t.notMatch(modelSections({}, false), /requires/);
   t.end();

@@ -67,7 +67,7 @@ export function modelSections(shown: Json, verbose: boolean): string {
       parameters.map((line) => line.split(/\s+(.*)/).slice(0, 2)),
     ),
     section("Projector", projectorRows(record(shown["projector_info"]))),
-    section("System", shown["system"] ? [[`${shown["system"]}`]] : []),
+    section("System", shown["system"] ? linesOf(shown["system"]) : []),
     section(
       "License",
       license.slice(0, LICENSE_LINES).map((line) => [line.trim()]),
@@ -87,6 +87,10 @@ export function modelSections(shown: Json, verbose: boolean): string {
   ]
     .filter((text) => text !== "")
     .join("\n");
+}
+
+function linesOf(text: unknown): readonly (readonly string[])[] {
+  return `${text}`.split("\n").map((line) => [line]);
 }
 
 function projectorRows(info: Json): readonly (readonly string[])[] {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { shutdownSignal } from "../../node/shutdown.ts";
+import { rowsOf } from "../cells.ts";
 import type { Command } from "../command.ts";
 import { formatTable } from "../table.ts";
 import { ApiClient, entriesOf, type Json } from "./api-client.ts";
@@ -30,12 +31,12 @@ export const transfersCommand: Command = {
       return 0;
     }
     try {
-      for (let lines = 0; ; ) {
+      for (let rows = 0; ; ) {
         const text = show(await client.get("/api/cluster/transfers", signal));
         // In a terminal in place of what was there before.
-        if (process.stdout.isTTY && lines > 0) process.stdout.write(`\x1b[${lines}F\x1b[J`);
+        if (process.stdout.isTTY && rows > 0) process.stdout.write(`\x1b[${rows}F\x1b[J`);
         console.log(text);
-        lines = text.split("\n").length;
+        rows = rowsOf(text, process.stdout.columns);
         await sleep(LOOK_MS, undefined, { signal });
       }
     } catch (error) {
