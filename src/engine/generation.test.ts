@@ -39,6 +39,16 @@ t.test("one engine, many requests", async (t) => {
     t.equal(two.text, alone.text, "the same answer as without the cache");
   });
 
+  await t.test("reading a long prompt it tells before each piece that it is at work", async (t) => {
+    const typesOf = async (content: string): Promise<readonly string[]> => {
+      const { events } = await collect(tested, { input: user(content), maxTokens: 1 });
+      return events.map(({ type }) => type);
+    };
+    t.same(await typesOf(SKY), ["started", "text", "end"]);
+    const long = await typesOf(`${SKY} `.repeat(100));
+    t.same(long, ["started", "loading", "loading", "text", "end"]);
+  });
+
   await t.test("continues a greedy answer from any of its tokens", async (t) => {
     const whole = await collect(tested, {});
     const tokens = ending(whole.events).tokens;

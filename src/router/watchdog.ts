@@ -6,7 +6,7 @@ import type { ManifestDigest } from "../core/digest.ts";
  *
  * For each model we learn mean and mean deviation of the time to the first token and of the time between tokens, as TCP
  * learns its round trip (Jacobson 1988, RFC 6298: gains 1/8 and 1/4), and wait mean + 8 deviations, at least a floor. While
- * a node says that it is loading or that the request waits in its queue, the longer limit for loading holds.
+ * a node says that it is loading, also a long prompt, or that the request waits in its queue, the longer limit for loading holds.
  */
 export interface StallLimits {
   readonly firstTokenFloorMs: number;

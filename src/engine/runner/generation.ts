@@ -105,19 +105,26 @@ export function endEvent(
   return { type: "end", promptTokens: prompt.promptTokens, ...numbers } as const;
 }
 
-/** Evaluates a long prompt piece by piece, so that it can be cancelled and other sequences get their share. */
+/** Whoever waits for a first token gives up after some seconds of silence; so few tokens take less on any machine. */
+const SILENT_TOKENS_MAX = 64;
+
+/**
+ * Evaluates a long prompt piece by piece, so that it can be cancelled and other sequences get their share. Before each piece
+ * it tells that it is at work: an agent's prompt takes minutes on a processor.
+ */
 async function evaluateAllButLast(
-  { runner, sequences, signal }: Generation,
+  { runner, sequences, outbox, signal }: Generation,
   sequence: LlamaContextSequence,
   tokens: readonly Token[],
 ): Promise<Token[]> {
   let rest = tokens.slice();
-  while (rest.length > runner.batchTokens && !signal.aborted) {
+  for (;;) {
+    if (rest.length > SILENT_TOKENS_MAX) outbox.other({ type: "loading", fraction: 1 });
+    if (rest.length <= runner.batchTokens || signal.aborted) return rest;
     await sequences.pauses.now;
     await sequence.evaluateWithoutGeneratingNewTokens(rest.slice(0, runner.batchTokens));
     rest = rest.slice(runner.batchTokens);
   }
-  return rest;
 }
 
 interface Answer {

@@ -75,7 +75,10 @@ export type ToRunner =
   | { readonly type: "credit"; readonly id: number; readonly events: number }
   | { readonly type: "ping" };
 
-/** What a generation sends; `loadMs` is the engine's to say. "loading" that it looks at pictures, its own or another's. */
+/**
+ * What a generation sends; `loadMs` is the engine's to say. "loading" that it reads a long prompt, or looks at pictures, its own
+ * or another's.
+ */
 export type JobEvent =
   | Extract<GenerateEvent, { type: "loading" | "rendered" | "text" | "end" }>
   | Omit<Extract<GenerateEvent, { type: "started" }>, "loadMs">;
