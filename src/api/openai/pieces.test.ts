@@ -200,6 +200,25 @@ t.test("a response, as events", async (t) => {
   });
 });
 
+t.test("a call of a namespace's member has its client's two names", async (t) => {
+  const member = { type: "function", name: "wait" };
+  const tools = [member, { type: "namespace", name: "agents", tools: [member] }];
+  const response = { ...RESPONSE, body: { ...RESPONSE.body, tools } };
+  const rows = [
+    ["agents.wait", { name: "wait", namespace: "agents" }],
+    ["wait", { name: "wait", namespace: undefined }],
+    ["agents.sleep", { name: "agents.sleep", namespace: undefined }],
+  ] as const;
+  for (const [name, names] of rows) {
+    const pieces: readonly Piece[] = [{ type: "call", call: { ...CALL, name } }, END];
+    const whole = wholeResponse(response, await wholeOf(pieces), DEPS);
+    t.match(whole["output"], [names], name);
+    const events = eventsOf(new ResponseEvents(response, DEPS, noError), pieces);
+    const items = events.flatMap((event) => Object(event).item ?? []);
+    t.match(items, [names, names], name);
+  }
+});
+
 t.test("tools of responses as chat has them", async (t) => {
   const parameters = { type: "object" };
   const f = { type: "function", name: "f", description: "d", parameters, strict: true };

@@ -34,7 +34,7 @@ export function wholeResponse(head: ResponseHead, answer: WholeAnswer, deps: Dep
   const output = [
     ...(thinking === "" ? [] : [reasoningItem(id("reasoning"), thinking)]),
     ...(text === "" && calls.length > 0 ? [] : [messageItem(id("message"), content)]),
-    ...calls.map((call) => callItem(id("call"), call, "completed")),
+    ...calls.map((call) => callItem(id("call"), call, "completed", head.body)),
   ];
   return responseObject(head, { output, ended: endedAs(end, deps) });
 }
@@ -167,14 +167,15 @@ export class ResponseEvents implements EventWriter<Chosen> {
   }
 
   #call(call: ToolCall): string {
+    const { body } = this.#head;
     const id = newItemId("call", this.#deps.random);
     const place = this.#place(id);
     const given = JSON.stringify(call.arguments);
     return (
-      this.#added(callItem(id, call, "in_progress")) +
+      this.#added(callItem(id, call, "in_progress", body)) +
       this.#event("response.function_call_arguments.delta", { ...place, delta: given }) +
       this.#event("response.function_call_arguments.done", { ...place, arguments: given }) +
-      this.#done(callItem(id, call, "completed"))
+      this.#done(callItem(id, call, "completed", body))
     );
   }
 

@@ -2,6 +2,7 @@ import type { Message, ToolCall } from "../../core/inference.ts";
 import { joinTexts, parseArguments, parseImage } from "../dialects/content.ts";
 import { HttpError } from "../http/http-error.ts";
 import { isRecord } from "../json/decode.ts";
+import { memberName } from "./responses-tools.ts";
 
 type Item = Readonly<Record<string, unknown>>;
 
@@ -81,8 +82,10 @@ function take(conversation: Conversation, item: unknown): void {
     conversation.think(textIn(item, "encrypted_content"));
   } else if (type === "function_call") {
     const id = textIn(item, "call_id");
+    const [namespace, name] = [textIn(item, "namespace"), textIn(item, "name")];
     const given = parseArguments(textIn(item, "arguments"), PARAM);
-    conversation.call({ ...(id ? { id } : {}), name: textIn(item, "name"), arguments: given });
+    const known = namespace === "" ? name : memberName(namespace, name);
+    conversation.call({ ...(id ? { id } : {}), name: known, arguments: given });
   } else if (type === "function_call_output") {
     conversation.result(textIn(item, "call_id"), parseContent(item["output"]));
   } else if (type === "item_reference") {

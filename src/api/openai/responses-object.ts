@@ -3,6 +3,7 @@ import type { Random } from "../../core/random.ts";
 import { newId } from "../dialects/ids.ts";
 import type { Usage } from "../dialects/usage.ts";
 import type { ResponsesBody } from "./responses-request.ts";
+import { clientNames } from "./responses-tools.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -97,11 +98,17 @@ export function reasoningItem(id: string, text: string | undefined): Fields {
   return { id, type: "reasoning", summary, encrypted_content: text ?? "" };
 }
 
-export function callItem(id: string, call: ToolCall, state: "in_progress" | "completed"): Fields {
+/** Of one of the request's `tools`. */
+export function callItem(
+  id: string,
+  call: ToolCall,
+  state: "in_progress" | "completed",
+  { tools = [] }: Pick<ResponsesBody, "tools">,
+): Fields {
   const whole = state === "completed" ? JSON.stringify(call.arguments) : "";
   return {
     ...{ id, type: "function_call", status: state, call_id: call.id ?? id },
-    ...{ name: call.name, arguments: whole },
+    ...{ ...clientNames(call.name, tools), arguments: whole },
   };
 }
 

@@ -17,11 +17,33 @@ export function chatTools(tools: readonly unknown[], namespace = ""): readonly F
     if (typeof name !== "string" || name === "") throw refusal(`a ${type} must have a name`);
     if (type === "namespace") {
       if (namespace !== "") throw refusal("a namespace may not hold another one");
-      return chatTools(Array.isArray(members) ? members : [], `${name}.`);
+      return chatTools(Array.isArray(members) ? members : [], name);
     }
     const { description, parameters } = tool;
-    return [chatTool(namespace + name, description, parameters ?? {})];
+    const known = namespace === "" ? name : memberName(namespace, name);
+    return [chatTool(known, description, parameters ?? {})];
   });
+}
+
+/** What the model calls a member of a namespace. */
+export function memberName(namespace: string, name: string): string {
+  return `${namespace}.${name}`;
+}
+
+/** The names of a tool that the model has called: its client tells a member of a namespace by two. */
+export function clientNames(
+  name: string,
+  tools: readonly unknown[],
+): { readonly name: string; readonly namespace?: string } {
+  for (const tool of tools.filter(isRecord)) {
+    const { name: namespace, tools: members } = tool;
+    if (typeof namespace !== "string" || !Array.isArray(members)) continue;
+    for (const member of members.filter(isRecord)) {
+      if (memberName(namespace, `${member["name"]}`) !== name) continue;
+      return { name: `${member["name"]}`, namespace };
+    }
+  }
+  return { name };
 }
 
 function refusal(message: string): HttpError {

@@ -130,7 +130,7 @@ t.test("items become messages", async (t) => {
         input: [
           { type: "reasoning", encrypted_content: "hm" },
           { type: "function_call", ...call },
-          { type: "function_call", ...call, call_id: "2", arguments: "" },
+          { type: "function_call", ...call, call_id: "2", namespace: "ns", arguments: "" },
           { type: "function_call_output", call_id: "1", output: "one" },
           { type: "function_call_output", call_id: "2", output: [text("input_text", "two")] },
           { type: "web_search_call", id: "ws_1" },
@@ -144,11 +144,11 @@ t.test("items become messages", async (t) => {
           thinking: "hm",
           toolCalls: [
             { id: "1", name: "f", arguments: { a: 1 } },
-            { id: "2", name: "f", arguments: {} },
+            { id: "2", name: "ns.f", arguments: {} },
           ],
         },
         { role: "tool", content: "one", toolName: "f", toolCallId: "1" },
-        { role: "tool", content: "two", toolName: "f", toolCallId: "2" },
+        { role: "tool", content: "two", toolName: "ns.f", toolCallId: "2" },
         { role: "assistant", content: "", thinking: "so" },
       ],
     ],
