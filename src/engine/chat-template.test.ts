@@ -109,6 +109,49 @@ t.test("an answer that has begun goes on", (t) => {
   t.end();
 });
 
+t.test("the system speaks late and users twice, as agents let them", (t) => {
+  const each = (turn: string) => `{% for m in messages %}${turn}{% endfor %}`;
+  const shown = "[{{ m.role }}]{{ m.content }}";
+  const late: Message = { role: "system", content: "and kind" };
+  const again: Message = { role: "user", content: "again" };
+  const claude = [system, user, late, example, again];
+  const codex = [system, late, user, again];
+  const rows: readonly (readonly [what: string, jinja: string, messages: Message[], string])[] = [
+    [
+      "shown where it is (ChatML)",
+      each(shown),
+      claude,
+      "[system]be brief[user]hi[system]and kind[assistant]an example[user]again",
+    ],
+    [
+      "left out (gpt-oss)",
+      `[{{ messages[0].content }}]${each(`{% if m.role != 'system' %}${shown}{% endif %}`)}`,
+      claude,
+      "[be brief\n\nand kind][user]hi[assistant]an example[user]again",
+    ],
+    [
+      "refused (Qwen 3.5)",
+      each(
+        `{% if m.role == 'system' and not loop.first %}{{ raise_exception('no') }}{% endif %}${shown}`,
+      ),
+      codex,
+      "[system]be brief\n\nand kind[user]hi[user]again",
+    ],
+    [
+      "turns must alternate (Gemma)",
+      "{% if messages[0].role == 'system' %}{% set first = messages[0].content %}{% set rest = messages[1:] %}{% else %}{% set first = '' %}{% set rest = messages %}{% endif %}{{ first }}" +
+        `{% for m in rest %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('no') }}{% endif %}${shown}{% endfor %}`,
+      codex,
+      "be brief\n\nand kind[user]hi\n\nagain",
+    ],
+  ];
+  for (const [what, jinja, messages, expected] of rows) {
+    const model = { jinja, go: undefined, bosToken: "", eosToken: "" };
+    t.equal(renderConversation(model, messages, {}, 0), expected, what);
+  }
+  t.end();
+});
+
 t.test("a template that refuses the conversation is the client's mistake", (t) => {
   const model = {
     jinja: "{{ raise_exception('roles must alternate') }}",

@@ -3,6 +3,7 @@ import { InferenceError, messageOf } from "../core/errors.ts";
 import type { GenerateInput, Message } from "../core/inference.ts";
 import { type OutputFormat, outputFormatOf } from "../core/output-format.ts";
 import { withoutEarlierThinking } from "../core/think-tags.ts";
+import { arrangedTurns } from "./arranged-turns.ts";
 import { continued } from "./continued-answer.ts";
 import { hasInfill, renderGoConversation, renderGoInfill } from "./go-chat-template.ts";
 import { linkedCalls } from "./linked-calls.ts";
@@ -112,7 +113,8 @@ function renderJinja(
   const { template, traits, output } = parsed(jinja);
   const begun = messages.length > 1 ? begunAnswer(messages) : undefined;
   const before = begun ? messages.slice(0, -1) : messages;
-  const linked = linkedCalls(before, { renames: traits.nineCharIds });
+  const turns = arrangedTurns(before, traits);
+  const linked = linkedCalls(turns, { renames: traits.nineCharIds });
   const prompt = template.render({
     messages: linked.map((message) => templateMessage(message, traits)),
     ...(tools?.length && { tools }),

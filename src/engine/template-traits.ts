@@ -8,36 +8,41 @@ export interface TemplateTraits {
   readonly nineCharIds: boolean;
   /** It refuses a call that comes with both thinking and content (gpt-oss). */
   readonly callsWithoutContent: boolean;
+  /** It shows what the system says after the first message; others leave it out (gpt-oss) or refuse it (Mistral). */
+  readonly systemAnywhere: boolean;
+  /** It takes a user who speaks twice; others want turns to alternate (Gemma, Mistral). */
+  readonly usersInARow: boolean;
 }
 
 const NINE_CHAR_IDS = /length\s*(?:!=|<)\s*9/;
 const CALLS_WITHOUT_CONTENT = /raise_exception\(["']Cannot pass both content and thinking/;
 
-/** Found out by looking at the source, and by rendering a conversation with one call in it, as llama.cpp does. */
+/** Found out by looking at the source, and by rendering short conversations, as llama.cpp does. */
 export function traitsOf(template: Pick<Template, "render">, source: string): TemplateTraits {
-  const withObject = rendered(template, { [PROBE]: 1 });
-  const withText = rendered(template, JSON.stringify({ [PROBE]: 1 }));
+  const withObject = rendered(template, calling({ [PROBE]: 1 }));
+  const withText = rendered(template, calling(JSON.stringify({ [PROBE]: 1 })));
   return {
     argumentsAsText: !withObject.includes(PROBE) && withText.includes(PROBE),
     nineCharIds: NINE_CHAR_IDS.test(source),
     callsWithoutContent: CALLS_WITHOUT_CONTENT.test(source),
+    systemAnywhere: rendered(template, [SYSTEM, SYSTEM, USER, SYSTEM]).split(PROBE).length === 4,
+    usersInARow: rendered(template, [USER, { ...USER, content: PROBE }]).includes(PROBE),
   };
 }
 
-const PROBE = "probe_argument";
+const PROBE = "probe_text";
+const USER = { role: "user", content: "" };
+const SYSTEM = { role: "system", content: PROBE };
 
-function rendered(template: Pick<Template, "render">, values: unknown): string {
+function calling(values: unknown): readonly unknown[] {
   const call = { id: "call00000", type: "function", function: { name: "f", arguments: values } };
+  return [USER, { role: "assistant", content: "", tool_calls: [call] }];
+}
+
+function rendered(template: Pick<Template, "render">, messages: readonly unknown[]): string {
   try {
-    return template.render({
-      messages: [
-        { role: "user", content: "" },
-        { role: "assistant", content: "", tool_calls: [call] },
-      ],
-      bos_token: "",
-      eos_token: "",
-    });
+    return template.render({ messages, bos_token: "", eos_token: "" });
   } catch {
-    return ""; // What it refuses of this, it refuses of everybody.
+    return ""; // What it refuses it does not show.
   }
 }

@@ -1,0 +1,36 @@
+import type { Message } from "../core/inference.ts";
+import type { TemplateTraits } from "./template-traits.ts";
+
+/**
+ * The conversation in an order that the template can show: agents let the system speak in the middle, and users twice. Where it
+ * cannot, all that the system says comes first and neighbours are one message, as Ollama has it for its own templates.
+ */
+export function arrangedTurns(
+  messages: readonly Message[],
+  { systemAnywhere, usersInARow }: Pick<TemplateTraits, "systemAnywhere" | "usersInARow">,
+): readonly Message[] {
+  const turns = systemAnywhere ? messages : withSystemFirst(messages);
+  return usersInARow ? turns : withUsersJoined(turns);
+}
+
+function withSystemFirst(messages: readonly Message[]): readonly Message[] {
+  const isSystem = ({ role }: Message): boolean => role === "system";
+  const [first, ...others] = messages.filter(isSystem);
+  if (!first) return messages;
+  return [others.reduce(joined, first), ...messages.filter((message) => !isSystem(message))];
+}
+
+function withUsersJoined(messages: readonly Message[]): readonly Message[] {
+  const turns: Message[] = [];
+  for (const message of messages) {
+    const last = turns.at(-1);
+    if (last?.role === "user" && message.role === "user")
+      turns.splice(-1, 1, joined(last, message));
+    else turns.push(message);
+  }
+  return turns;
+}
+
+function joined(one: Message, next: Message): Message {
+  return { ...one, content: `${one.content}\n\n${next.content}` };
+}
