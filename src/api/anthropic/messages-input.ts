@@ -63,6 +63,8 @@ function parseTurn(content: unknown, names: Map<string, string>): Turn {
   for (const block of blocksOf(content, "content")) {
     const { type } = block;
     if (type === "text") turn.texts.push(textIn(block, "text"));
+    // What a search for tools has found: the tool itself stands among the request's.
+    else if (type === "tool_reference") turn.texts.push(textIn(block, "tool_name"));
     else if (type === "image") turn.images.push(parseImage(block["source"]));
     else if (type === "document") turn.texts.push(...documentTexts(block["source"]));
     else if (type === "thinking") turn.thinking += textIn(block, "thinking");

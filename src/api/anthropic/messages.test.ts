@@ -20,11 +20,9 @@ const MESSAGES = [{ role: "user", content: "hi" }];
 const ASK = { model: "llama", max_tokens: 9, messages: MESSAGES };
 const TOOL = { name: "f", description: "d", input_schema: { type: "object" } };
 
-function post(cluster: FakeCluster, body: unknown, path = "/v1/messages"): Promise<Response> {
+async function post(cluster: FakeCluster, body: unknown, path = "/v1/messages") {
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  return Promise.resolve(
-    createApp(cluster, () => false).request(path, { method: "POST", body: text }),
-  );
+  return await createApp(cluster, () => false).request(path, { method: "POST", body: text });
 }
 
 const cluster = (): FakeCluster => fakeCluster({ records: RECORDS });
@@ -120,6 +118,7 @@ t.test("refusals, in Anthropic's envelope", async (t) => {
 
 t.test("blocks become messages", async (t) => {
   const text = (value: string) => ({ type: "text", text: value });
+  const reference = (name: string) => ({ type: "tool_reference", tool_name: name });
   const fake = saying("hello");
   const response = await post(fake, {
     ...ASK,
@@ -138,7 +137,7 @@ t.test("blocks become messages", async (t) => {
       {
         role: "user",
         content: [
-          { type: "tool_result", tool_use_id: "1", content: "one" },
+          { type: "tool_result", tool_use_id: "1", content: [reference("one")] },
           { type: "tool_result", tool_use_id: "2", content: [text("two")], is_error: true },
           text("and now?"),
         ],
