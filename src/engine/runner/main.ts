@@ -1,4 +1,4 @@
-import { RunnerServer } from "./runner-server.ts";
+import { testOnlyGpuBinaries } from "./binary-test.ts";
 
 // The engine decides when a runner ends. A terminal's or a service manager's signals reach the whole group, but a node that
 // drains still needs its runners; when the node dies, however it dies, the channel closes.
@@ -6,5 +6,7 @@ process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
 process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
 
+testOnlyGpuBinaries();
+const { RunnerServer } = await import("./runner-server.ts");
 const server = new RunnerServer((message) => process.send?.(message));
 process.on("message", (message: unknown) => server.receive(message));
