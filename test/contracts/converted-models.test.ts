@@ -21,6 +21,8 @@ import {
 // tokens are those of Hugging Face's own tokenizers, and it computes what transformers do.
 
 const PROMPT = "The cat isn't 12 toys";
+/** Of Phi 3's factors, those for texts within the length that it began with. */
+const RUNNER = { numCtx: 256 };
 /** llama.cpp multiplies in F16; weights in a wrong place make differences of 0.5 and more. */
 const TOLERANCE = 0.05;
 
@@ -64,19 +66,18 @@ t.test("llama.cpp runs what is converted, with the tokens of its maker", async (
     );
     for (const text of TEXTS) {
       const of = { kind: "text", text, addSpecial: false, parseSpecial: false } as const;
-      const { tokens } = await engine.tokens({ requestId: "t", model, runner: {}, of }, o);
+      const { tokens } = await engine.tokens({ requestId: "t", model, runner: RUNNER, of }, o);
       const { ids } = tokenizer.encode(text, { add_special_tokens: false });
       t.same(tokens, ids, `${architecture} ${cut}: ${JSON.stringify(text)}`);
     }
     const of = { kind: "text", text: PROMPT, addSpecial: true, parseSpecial: true } as const;
-    const { tokens } = await engine.tokens({ requestId: "t", model, runner: {}, of }, o);
+    const { tokens } = await engine.tokens({ requestId: "t", model, runner: RUNNER, of }, o);
     const expected = referenceLogprobs(architecture, weights, tokens);
     const { events } = await collect(
       { engine, model },
       {
         input: { kind: "prompt", prompt: PROMPT },
-        // Of Phi 3's factors, those for texts within the length that it began with.
-        runner: { numCtx: 256 },
+        runner: RUNNER,
         ...{ sampling: { temperature: 0 }, maxTokens: 1, logprobs: { top: 20 } },
       },
     );
