@@ -50,10 +50,14 @@ function testFiles(): string[] {
   return [...new Set([...long, ...all])];
 }
 
+/** Simulations make more garbage than anything else: with room for it they take half as long. */
+const SIMULATION_ARGUMENTS = ["--max-semi-space-size=64"];
+
 /** Tells when the file has ended, with all that TAP says of its failures. */
 async function runFile(file: string, env: Readonly<Record<string, string>>): Promise<void> {
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [...NODE_ARGUMENTS, file], {
+  const nodeArguments = file.startsWith("test/sim/") ? SIMULATION_ARGUMENTS : NODE_ARGUMENTS;
+  const child = spawn(process.execPath, [...nodeArguments, file], {
     stdio: ["ignore", "pipe", "inherit"],
     env: {
       ...process.env,
