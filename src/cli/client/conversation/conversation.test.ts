@@ -62,6 +62,8 @@ t.test("in a terminal", { skip: !hasPseudoTerminals() }, async (t) => {
   byHand.say("the answer ");
   await terminal.shows("the answer ");
   terminal.type(`next${LEFT}`);
+  // Shown by the terminal itself.
+  await terminal.shows("next^[[D");
   byHand.say("goes on");
   t.notMatch(await terminal.shows("goes on"), "\x1b[0J", "no key wipes out what was answered");
   byHand.end();
