@@ -1,6 +1,6 @@
 import t from "tap";
 import { logprobsOf } from "./model-logprobs.ts";
-import { logprobsOfCandidates } from "./vision-generation.ts";
+import { logprobsOfCandidates } from "./multimodal-generation.ts";
 
 const near = (a: number, b: number): boolean => Math.abs(a - b) < 1e-9;
 

@@ -4,6 +4,8 @@ import { afterThisTurn } from "../../core/after-this-turn.ts";
 import { InferenceError, messageOf } from "../../core/errors.ts";
 import { Embedder } from "./embedding.ts";
 import { runGeneration } from "./generation.ts";
+import { runMultimodalGeneration } from "./multimodal-generation.ts";
+import { MultimodalModel } from "./multimodal-model.ts";
 import { Outbox } from "./outbox.ts";
 import {
   type EmbedJob,
@@ -18,8 +20,6 @@ import {
 } from "./protocol.ts";
 import { inspectModel, openLlama, RunnerModel } from "./runner-model.ts";
 import { Sequences } from "./sequences.ts";
-import { runVisionGeneration } from "./vision-generation.ts";
-import { VisionModel } from "./vision-model.ts";
 import { convert } from "./vocabulary.ts";
 
 interface Job {
@@ -37,7 +37,7 @@ interface Loaded {
   readonly runner: RunnerModel;
   readonly sequences: Sequences | undefined;
   /** Of a model that sees: it answers. */
-  readonly vision: VisionModel | undefined;
+  readonly multimodal: MultimodalModel | undefined;
   /** Loads what embeds, where that is not there yet. */
   readonly embedder: () => Promise<Embedder>;
 }
@@ -120,17 +120,17 @@ export class RunnerServer {
     this.#loaded =
       spec.projectorPath === undefined
         ? await loadText(llama, spec, needs, onProgress)
-        : await this.#loadVision(llama, { ...spec, projectorPath: spec.projectorPath }, needs);
+        : await this.#loadMultimodal(llama, { ...spec, projectorPath: spec.projectorPath }, needs);
     this.#send({ type: "loaded" });
   }
 
-  async #loadVision(
+  async #loadMultimodal(
     llama: Llama,
     spec: RunnerSpec & { readonly projectorPath: string },
     needs: RunnerNeeds,
   ): Promise<Loaded> {
     const runner = await RunnerModel.loadVocabulary(llama, spec, needs);
-    const vision = VisionModel.load(runner, spec.projectorPath, (text) => {
+    const multimodal = MultimodalModel.load(runner, spec.projectorPath, (text) => {
       this.#firstWarning ??= text.trim();
       this.#send({ type: "log", level: "warn", text });
     });
@@ -147,13 +147,13 @@ export class RunnerServer {
       );
       return text;
     };
-    return { runner, sequences: undefined, vision, embedder };
+    return { runner, sequences: undefined, multimodal, embedder };
   }
 
   async #generate(id: number, job: GenerateJob): Promise<void> {
     const outbox = new Outbox((event) => this.#send({ type: "event", id, event }));
-    await this.#run(id, outbox, async ({ runner, sequences, vision }, signal) => {
-      if (vision) return await runVisionGeneration({ vision, job, outbox, signal });
+    await this.#run(id, outbox, async ({ runner, sequences, multimodal }, signal) => {
+      if (multimodal) return await runMultimodalGeneration({ multimodal, job, outbox, signal });
       if (!sequences)
         throw new InferenceError("UNSUPPORTED", "this model does not support generate");
       await runGeneration({ runner, sequences, job, outbox, signal });
@@ -203,7 +203,7 @@ async function loadText(
   const runner = await RunnerModel.load(llama, spec, needs, onProgress);
   const sequences = runner.onlyEmbeds ? undefined : new Sequences(await runner.context());
   const embedder = new Embedder(runner);
-  return { runner, sequences, vision: undefined, embedder: async () => embedder };
+  return { runner, sequences, multimodal: undefined, embedder: async () => embedder };
 }
 
 function failureOf(error: unknown): Failure {

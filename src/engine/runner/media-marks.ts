@@ -15,7 +15,7 @@ export interface MarkedPrompt {
  * Places pictures in a prompt. A template writes text only, so each picture goes through it as a mark, which nobody who writes
  * a prompt can guess; afterwards the marks that are still there say which pictures the prompt has, and where.
  */
-export class ImageMarks {
+export class MediaMarks {
   readonly #nonce = randomUUID();
   readonly #images: string[] = [];
 

@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { messageOf } from "../../core/errors.ts";
 
 /** The part of llama.node's addon that we use: llama.cpp with mtmd, which node-llama-cpp 3.22 lacks. */
-export interface VisionContext {
+export interface MultimodalContext {
   initMultimodal(options: { readonly path: string; readonly use_gpu: boolean }): boolean;
   getMultimodalSupport(): { readonly vision: boolean; readonly audio: boolean };
   enableParallelMode(options: { readonly n_parallel: number; readonly n_batch: number }): boolean;
@@ -10,14 +10,14 @@ export interface VisionContext {
   tokenize(text: string, media: readonly string[]): Promise<{ readonly tokens: Int32Array }>;
   queueCompletion(
     options: Readonly<Record<string, unknown>>,
-    callback: (error: unknown, result: VisionResult) => void,
+    callback: (error: unknown, result: MultimodalResult) => void,
   ): { readonly requestId: number };
   /** After it, nothing more comes of the request. */
   cancelRequest(requestId: number): void;
 }
 
 /** A token, or the end, which has no `token`. */
-export interface VisionResult {
+export interface MultimodalResult {
   readonly token?: string;
   readonly probs?: readonly { readonly tok: number; readonly prob: number }[];
   readonly stopped_eos?: boolean;
@@ -25,15 +25,15 @@ export interface VisionResult {
   readonly context_full?: boolean;
 }
 
-export interface VisionLibrary {
+export interface MultimodalLibrary {
   readonly LlamaContext: {
-    new (options: Readonly<Record<string, unknown>>): VisionContext;
+    new (options: Readonly<Record<string, unknown>>): MultimodalContext;
     toggleNativeLog(on: boolean, log: (level: string, text: string) => void): void;
   };
 }
 
 /** The prebuilt binary for this machine, from the npm package of its name: no install script, no download. */
-export function openVisionLibrary(): VisionLibrary {
+export function openMultimodalLibrary(): MultimodalLibrary {
   const name = `@fugood/node-llama-${process.platform}-${process.arch}`;
   let library: unknown;
   try {
@@ -41,7 +41,7 @@ export function openVisionLibrary(): VisionLibrary {
   } catch (error) {
     throw new Error(problemOf(name, messageOf(error)), { cause: error });
   }
-  if (!isVisionLibrary(library)) throw new Error(`${name} is not the library that we know`);
+  if (!isMultimodalLibrary(library)) throw new Error(`${name} is not the library that we know`);
   return library;
 }
 
@@ -52,7 +52,7 @@ function problemOf(name: string, why: string): string {
   return `the library that reads images, ${name}, cannot be loaded; ${hint}: ${why}`;
 }
 
-function isVisionLibrary(library: unknown): library is VisionLibrary {
+function isMultimodalLibrary(library: unknown): library is MultimodalLibrary {
   if (typeof library !== "object" || library === null || !("LlamaContext" in library)) return false;
   return typeof library.LlamaContext === "function";
 }

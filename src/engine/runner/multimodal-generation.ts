@@ -5,26 +5,26 @@ import { AnswerText } from "./answer-text.ts";
 import { FormatGate } from "./format-gate.ts";
 import { endEvent } from "./generation.ts";
 import { grammarFor, grammarText } from "./grammar.ts";
-import { MEDIA_MARK } from "./image-marks.ts";
 import { logprobOf } from "./logprobs.ts";
+import { MEDIA_MARK } from "./media-marks.ts";
+import type { MultimodalAsk, MultimodalModel, MultimodalStep } from "./multimodal-model.ts";
+import { type MultimodalPrompt, multimodalPromptFor } from "./multimodal-prompt.ts";
 import type { Outbox } from "./outbox.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
-import type { VisionAsk, VisionModel, VisionStep } from "./vision-model.ts";
-import { type VisionPrompt, visionPromptFor } from "./vision-prompt.ts";
 
 interface Generation {
-  readonly vision: VisionModel;
+  readonly multimodal: MultimodalModel;
   readonly job: GenerateJob;
   readonly outbox: Outbox;
   readonly signal: AbortSignal;
 }
 
 /** As `runGeneration`, for a model that sees. */
-export async function runVisionGeneration(generation: Generation): Promise<void> {
-  const { vision, job, outbox, signal } = generation;
-  const { llama, model } = vision.text;
-  const prompt = await visionPromptFor(vision, job);
+export async function runMultimodalGeneration(generation: Generation): Promise<void> {
+  const { multimodal, job, outbox, signal } = generation;
+  const { llama, model } = multimodal.text;
+  const prompt = await multimodalPromptFor(multimodal, job);
   // Refuses what is no format, which the library does not survive.
   if (job.format) await grammarFor(llama, model, job.format);
   if (job.renderOnly) {
@@ -46,7 +46,7 @@ export async function runVisionGeneration(generation: Generation): Promise<void>
       promptMs: firstMs - startMs,
       outputMs: endMs - firstMs,
     }),
-    ...(job.returnContext && { context: contextOf(vision.text, prompt, text) }),
+    ...(job.returnContext && { context: contextOf(multimodal.text, prompt, text) }),
   });
 }
 
@@ -63,8 +63,8 @@ interface Answer {
  * twice: for the thinking, then for the rest in the format.
  */
 async function sampleAnswer(
-  { vision, job, outbox, signal }: Generation,
-  prompt: VisionPrompt,
+  { multimodal, job, outbox, signal }: Generation,
+  prompt: MultimodalPrompt,
 ): Promise<Answer> {
   const gate = new FormatGate(prompt.output);
   const resumed = job.resume?.text ?? "";
@@ -84,8 +84,12 @@ async function sampleAnswer(
   while (tokens < tokensMax && !signal.aborted) {
     const isHeld = job.format !== undefined && gate.open;
     const grammar = isHeld && job.format ? grammarText(job.format) : undefined;
-    const ask = askOf({ vision, job }, prompt, { text, grammar, maxTokens: tokensMax - tokens });
-    for await (const step of vision.answer(ask, signal)) {
+    const ask = askOf({ multimodal, job }, prompt, {
+      text,
+      grammar,
+      maxTokens: tokensMax - tokens,
+    });
+    for await (const step of multimodal.answer(ask, signal)) {
       if (step.kind === "silent") {
         outbox.other({ type: "loading", fraction: 1 });
         continue;
@@ -97,7 +101,7 @@ async function sampleAnswer(
       }
       tokens++;
       text += step.text;
-      const logprob = job.logprobs && logprobOfStep(step, job, vision.text);
+      const logprob = job.logprobs && logprobOfStep(step, job, multimodal.text);
       if (await sent.push(step.text, logprob, outbox, signal)) return answer("stop");
       if (job.format && !isHeld && gate.open) break;
     }
@@ -107,26 +111,26 @@ async function sampleAnswer(
 }
 
 function askOf(
-  { vision, job }: Pick<Generation, "vision" | "job">,
-  prompt: VisionPrompt,
+  { multimodal, job }: Pick<Generation, "multimodal" | "job">,
+  prompt: MultimodalPrompt,
   o: {
     readonly text: string;
     readonly grammar: string | undefined;
     readonly maxTokens: number;
   },
-): VisionAsk {
+): MultimodalAsk {
   return {
     prompt: prompt.text + o.text,
     images: prompt.images,
     maxTokens: o.maxTokens,
     grammar: o.grammar,
     wantsProbabilities: job.logprobs !== undefined,
-    sampling: samplingOf(job, vision.text.contextLength),
+    sampling: samplingOf(job, multimodal.text.contextLength),
   };
 }
 
 /** What the library does unless told otherwise (DRY, and XTC, which now and then drops the likeliest tokens), Ollama does not. */
-function samplingOf({ sampling }: GenerateJob, contextLength: number): VisionAsk["sampling"] {
+function samplingOf({ sampling }: GenerateJob, contextLength: number): MultimodalAsk["sampling"] {
   const { repeatLastN } = sampling;
   return {
     seed: sampling.seed,
@@ -146,7 +150,7 @@ function samplingOf({ sampling }: GenerateJob, contextLength: number): VisionAsk
 
 /** The library tells the sampled token's text, and the candidates' numbers: it is the one with that text. */
 function logprobOfStep(
-  { text, probabilities }: VisionStep & { readonly kind: "token" },
+  { text, probabilities }: MultimodalStep & { readonly kind: "token" },
   { sampling, logprobs }: GenerateJob,
   { model }: RunnerModel,
 ): Logprob | undefined {
@@ -164,7 +168,7 @@ function logprobOfStep(
  * no other tokens. Greedy sampling leaves one.
  */
 export function logprobsOfCandidates(
-  candidates: (VisionStep & { readonly kind: "token" })["probabilities"],
+  candidates: (MultimodalStep & { readonly kind: "token" })["probabilities"],
   temperature: number,
 ): ReadonlyMap<Token, number> {
   const left = candidates.filter(({ prob }) => prob > 0);
@@ -177,7 +181,7 @@ export function logprobsOfCandidates(
 }
 
 /** The next turn's, which has no pictures. */
-function contextOf({ model }: RunnerModel, prompt: VisionPrompt, answer: string): number[] {
+function contextOf({ model }: RunnerModel, prompt: MultimodalPrompt, answer: string): number[] {
   const { bos, shouldPrependBosToken } = model.tokens;
   const text = prompt.text.replaceAll(MEDIA_MARK, "");
   const first = shouldPrependBosToken && bos !== null ? [bos] : [];

@@ -2,13 +2,13 @@ import { InferenceError } from "../../core/errors.ts";
 import type { GenerateInput } from "../../core/inference.ts";
 import type { OutputFormat } from "../../core/output-format.ts";
 import { withLayers } from "../chat-template.ts";
-import { ImageMarks, type MarkedPrompt, MEDIA_MARK } from "./image-marks.ts";
+import { type MarkedPrompt, MEDIA_MARK, MediaMarks } from "./media-marks.ts";
+import type { MultimodalModel } from "./multimodal-model.ts";
 import { conversationText, outputAfter, PROMPT_TOO_LONG, rawPrompt } from "./prompt.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
-import type { VisionModel } from "./vision-model.ts";
 
-export interface VisionPrompt extends MarkedPrompt {
+export interface MultimodalPrompt extends MarkedPrompt {
   /** For people. */
   readonly shown: string;
   readonly promptTokens: number;
@@ -16,15 +16,15 @@ export interface VisionPrompt extends MarkedPrompt {
 }
 
 /** The prompt of a job with its pictures' places, of as many turns as leave room for an answer. */
-export async function visionPromptFor(
-  vision: VisionModel,
+export async function multimodalPromptFor(
+  multimodal: MultimodalModel,
   job: GenerateJob,
-): Promise<VisionPrompt> {
-  const { text: runner } = vision;
+): Promise<MultimodalPrompt> {
+  const { text: runner } = multimodal;
   const prompt =
     job.input.kind === "prompt"
-      ? await wholePrompt(vision, job.input)
-      : await conversationPrompt(vision, job, job.input);
+      ? await wholePrompt(multimodal, job.input)
+      : await conversationPrompt(multimodal, job, job.input);
   const resumed = runner.model.tokenize(job.resume?.text ?? "").length;
   // The library cannot forget a part of what it has read, so a prompt is never cut.
   if (!job.renderOnly && prompt.promptTokens + resumed > runner.contextLength - 1) {
@@ -34,47 +34,48 @@ export async function visionPromptFor(
 }
 
 async function wholePrompt(
-  vision: VisionModel,
+  multimodal: MultimodalModel,
   input: GenerateInput & { readonly kind: "prompt" },
-): Promise<VisionPrompt> {
+): Promise<MultimodalPrompt> {
   const { images = [] } = input;
-  const imageTokens = await vision.imageTokens(images);
-  const marks = new ImageMarks();
-  const whole = rawPrompt(vision.text, input).text;
-  const text = images.length === 0 ? whole : marks.place(withoutBegin(vision.text, whole), images);
-  return visionPrompt({ runner: vision.text, marks, imageTokens }, text, undefined);
+  const imageTokens = await multimodal.imageTokens(images);
+  const marks = new MediaMarks();
+  const whole = rawPrompt(multimodal.text, input).text;
+  const text =
+    images.length === 0 ? whole : marks.place(withoutBegin(multimodal.text, whole), images);
+  return multimodalPrompt({ runner: multimodal.text, marks, imageTokens }, text, undefined);
 }
 
 async function conversationPrompt(
-  vision: VisionModel,
+  multimodal: MultimodalModel,
   job: GenerateJob,
   input: GenerateInput & { readonly kind: "messages" },
-): Promise<VisionPrompt> {
-  const { text: runner } = vision;
+): Promise<MultimodalPrompt> {
+  const { text: runner } = multimodal;
   const images = withLayers(input, runner.spec).flatMap((message) => message.images ?? []);
-  const marks = new ImageMarks();
-  const places = { runner, marks, imageTokens: await vision.imageTokens(images) };
+  const marks = new MediaMarks();
+  const places = { runner, marks, imageTokens: await multimodal.imageTokens(images) };
   const tokensMax = job.truncate && !job.renderOnly ? runner.contextLength - 1 : Infinity;
   const text = conversationText(runner, input, {
     thinksFirst: job.format !== undefined && Boolean(input.think),
     shownAs: (message) => marks.mark(message),
     fits: (rendered) => tokensOf(places, marks.taken(rendered)) <= tokensMax,
   });
-  return visionPrompt(places, text, outputAfter(runner, input, text));
+  return multimodalPrompt(places, text, outputAfter(runner, input, text));
 }
 
 /** What it takes to put the pictures of a prompt into it. */
 interface Places {
   readonly runner: RunnerModel;
-  readonly marks: ImageMarks;
+  readonly marks: MediaMarks;
   readonly imageTokens: ReadonlyMap<string, number>;
 }
 
-function visionPrompt(
+function multimodalPrompt(
   places: Places,
   text: string,
   output: OutputFormat | undefined,
-): VisionPrompt {
+): MultimodalPrompt {
   const { runner, marks } = places;
   const marked = marks.taken(text);
   return {

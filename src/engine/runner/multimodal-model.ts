@@ -1,9 +1,13 @@
 import { createHash } from "node:crypto";
 import { InferenceError, messageOf } from "../../core/errors.ts";
 import { problemWithPicture, problemWithPictures } from "../../core/picture.ts";
-import { MEDIA_MARK } from "./image-marks.ts";
+import { MEDIA_MARK } from "./media-marks.ts";
+import {
+  type MultimodalContext,
+  type MultimodalResult,
+  openMultimodalLibrary,
+} from "./multimodal-library.ts";
 import type { RunnerModel } from "./runner-model.ts";
-import { openVisionLibrary, type VisionContext, type VisionResult } from "./vision-library.ts";
 import { readablePicture } from "./webp.ts";
 
 /** A picture takes the library seconds, in which it answers nobody: whoever waits is told, lest it takes that for a stall. */
@@ -13,7 +17,7 @@ const COUNTS_MAX = 256;
 /** Enough to have the sampled token among them where sampling left many over. */
 const PROBABILITIES_MAX = 1_000;
 
-export interface VisionAsk {
+export interface MultimodalAsk {
   /** With a mark of mtmd's for each picture. */
   readonly prompt: string;
   /** Base64. */
@@ -26,7 +30,7 @@ export interface VisionAsk {
   readonly sampling: Readonly<Record<string, number>>;
 }
 
-export type VisionStep =
+export type MultimodalStep =
   | {
       readonly kind: "token";
       /** Whole code points: what a token leaves unfinished comes with a later one. */
@@ -42,12 +46,12 @@ export type VisionStep =
  * A language model and its projector in memory, which llama.cpp's mtmd runs. The text model that node-llama-cpp has of it is
  * its vocabulary alone: for templates, tokens and grammars.
  */
-export class VisionModel {
+export class MultimodalModel {
   readonly text: RunnerModel;
-  readonly #context: VisionContext;
+  readonly #context: MultimodalContext;
   readonly #counts = new Map<string, number>();
 
-  private constructor(text: RunnerModel, context: VisionContext) {
+  private constructor(text: RunnerModel, context: MultimodalContext) {
     this.text = text;
     this.#context = context;
   }
@@ -56,8 +60,8 @@ export class VisionModel {
     text: RunnerModel,
     projectorPath: string,
     onError: (line: string) => void,
-  ): VisionModel {
-    const { LlamaContext } = openVisionLibrary();
+  ): MultimodalModel {
+    const { LlamaContext } = openMultimodalLibrary();
     // Its other lines have prompts in them.
     LlamaContext.toggleNativeLog(true, (level, line) => {
       if (level === "error") onError(line);
@@ -82,7 +86,7 @@ export class VisionModel {
       throw new Error("the projector of this model is for sound: images need one for vision");
     }
     context.enableParallelMode({ n_parallel: spec.sequences, n_batch: batchTokens });
-    return new VisionModel(text, context);
+    return new MultimodalModel(text, context);
   }
 
   /** How many tokens each becomes. Throws INVALID_REQUEST for what is no picture. */
@@ -118,9 +122,9 @@ export class VisionModel {
   }
 
   /** Leaving early, or aborting, cancels it. */
-  async *answer(ask: VisionAsk, signal: AbortSignal): AsyncGenerator<VisionStep> {
+  async *answer(ask: MultimodalAsk, signal: AbortSignal): AsyncGenerator<MultimodalStep> {
     // No more than the context holds.
-    const results: VisionResult[] = [];
+    const results: MultimodalResult[] = [];
     let wake = (): void => {};
     const { requestId } = this.#context.queueCompletion(this.#options(ask), (error, result) => {
       results.push(error ? {} : result);
@@ -148,7 +152,7 @@ export class VisionModel {
     }
   }
 
-  #options(ask: VisionAsk): Readonly<Record<string, unknown>> {
+  #options(ask: MultimodalAsk): Readonly<Record<string, unknown>> {
     return {
       ...ask.sampling,
       prompt: ask.prompt,
@@ -178,7 +182,7 @@ function dataUrl(base64: string): string {
   return `data:image/png;base64,${base64}`;
 }
 
-function stepOf(result: VisionResult): VisionStep {
+function stepOf(result: MultimodalResult): MultimodalStep {
   if (result.token !== undefined) {
     return { kind: "token", text: result.token, probabilities: result.probs ?? [] };
   }

@@ -1,5 +1,5 @@
 import t from "tap";
-import { ImageMarks } from "./image-marks.ts";
+import { MediaMarks } from "./media-marks.ts";
 
 t.test("where the pictures of a prompt are", (t) => {
   const rows: readonly (readonly [
@@ -40,7 +40,7 @@ t.test("where the pictures of a prompt are", (t) => {
     ],
   ];
   for (const [what, content, images, text, order, shown] of rows) {
-    const marks = new ImageMarks();
+    const marks = new MediaMarks();
     const rendered = marks.mark({ role: "user", content, images }).content;
     t.same(marks.taken(rendered), { text, images: order }, what);
     t.equal(marks.shown(rendered), shown, what);
@@ -49,7 +49,7 @@ t.test("where the pictures of a prompt are", (t) => {
 });
 
 t.test("what a template leaves out is not shown to the model", (t) => {
-  const marks = new ImageMarks();
+  const marks = new MediaMarks();
   const [first, second] = ["A", "B"].map((image) =>
     marks.mark({ role: "user", content: image, images: [image] }),
   );
@@ -73,7 +73,7 @@ t.test("where the pictures of a whole prompt are", async (t) => {
     ["<__media__>", ["A"], "<__media__><__ media__>", ["A"]],
   ];
   for (const [prompt, images, text, order] of rows) {
-    const marks = new ImageMarks();
+    const marks = new MediaMarks();
     t.same(marks.taken(marks.place(prompt, images)), { text, images: order }, prompt);
   }
 });
