@@ -44,6 +44,7 @@ import { embeddings as openAiEmbeddings } from "./openai/embeddings.ts";
 import { openAiErrorResponse } from "./openai/errors.ts";
 import { model as openAiModel, models as openAiModels } from "./openai/models.ts";
 import { responses } from "./openai/responses.ts";
+import { transcriptions } from "./openai/transcriptions.ts";
 import { docs, openApi } from "./openapi/routes.ts";
 
 type Handler = (c: Context<ApiEnv>, context: RouteContext) => Response | Promise<Response>;
@@ -85,6 +86,7 @@ export const ROUTES: readonly Route[] = [
   ["POST", "/v1/completions", "models.use", recorded("generate", completions)],
   ["POST", "/v1/embeddings", "models.use", recorded("embed", openAiEmbeddings)],
   ["POST", "/v1/responses", "models.use", recorded("generate", responses)],
+  ["POST", "/v1/audio/transcriptions", "models.use", recorded("generate", transcriptions)],
   ["POST", "/v1/messages", "models.use", recorded("generate", messages)],
   ["POST", "/v1/messages/count_tokens", "models.use", countTokens],
   ["GET", "/v1/models", "models.read", openAiModels],

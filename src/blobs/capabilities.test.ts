@@ -4,6 +4,8 @@ import { prefersChatTemplate } from "../core/template-choice.ts";
 import { type CapabilitySource, capabilitiesOf } from "./capabilities.ts";
 
 const CHAT = { pooling: false, vision: false, audio: false };
+const SEES = { vision: true, audio: false };
+const HEARS = { vision: false, audio: true };
 const JINJA_TOOLS = "{% if tools %}{{ tools | tojson }}{% endif %}<tool_call>";
 const GO_TOOLS = "{{ if .Tools }}{{ .Tools }}{{ end }}{{ range .Messages }}{{ .Content }}{{ end }}";
 const GO_THINKING = "{{ range .Messages }}<think>{{ .Thinking }}</think>{{ end }}";
@@ -12,7 +14,18 @@ const ROWS: readonly [what: string, source: Partial<CapabilitySource>, found: Ca
   ["a plain model", { gguf: CHAT }, ["completion"]],
   ["an embedding model", { gguf: { ...CHAT, pooling: true } }, ["embedding"]],
   ["vision inside", { gguf: { ...CHAT, vision: true } }, ["completion", "vision"]],
-  ["vision beside", { gguf: CHAT, hasProjector: true }, ["completion", "vision"]],
+  ["vision beside", { gguf: CHAT, projectors: [SEES] }, ["completion", "vision"]],
+  ["hearing beside", { gguf: CHAT, projectors: [HEARS] }, ["completion", "audio"]],
+  [
+    "both in one projector",
+    { gguf: CHAT, projectors: [{ vision: true, audio: true }] },
+    ["completion", "vision", "audio"],
+  ],
+  [
+    "a projector that does not say, or cannot be read",
+    { gguf: CHAT, projectors: [{ vision: false, audio: false }, undefined] },
+    ["completion", "vision"],
+  ],
   ["audio", { gguf: { ...CHAT, audio: true } }, ["completion", "audio"]],
   ["Jinja tools", { gguf: { ...CHAT, chatTemplate: JINJA_TOOLS } }, ["completion", "tools"]],
   [
@@ -79,7 +92,7 @@ const ROWS: readonly [what: string, source: Partial<CapabilitySource>, found: Ca
 
 t.test("capabilities", (t) => {
   for (const [what, source, found] of ROWS) {
-    const all = { hasProjector: false, family: "llama", declared: [], ...source };
+    const all = { projectors: [], family: "llama", declared: [], ...source };
     t.same(capabilitiesOf(all), found, what);
   }
   t.end();

@@ -12,7 +12,8 @@ export interface CapabilitySource {
   /** The model's own file; unset for a model whose file we cannot read. */
   readonly gguf?: Pick<GgufFacts, "pooling" | "vision" | "audio" | "chatTemplate">;
   readonly goTemplate?: string;
-  readonly hasProjector: boolean;
+  /** Of its projectors' files; undefined for one that cannot be read. */
+  readonly projectors: readonly (Pick<GgufFacts, "vision" | "audio"> | undefined)[];
   readonly family: string;
   /** Names of Ollama's built-in renderers and parsers. */
   readonly renderer?: string;
@@ -30,7 +31,11 @@ export function capabilitiesOf(source: CapabilitySource): Capability[] {
     if (gguf.vision) found.add("vision");
     if (gguf.audio) found.add("audio");
   }
-  if (source.hasProjector) found.add("vision");
+  for (const projector of source.projectors) {
+    // Ollama takes each for one that sees; older ones do not say.
+    if (projector?.audio) found.add("audio");
+    if (projector?.vision || !projector?.audio) found.add("vision");
+  }
   const own =
     goTemplate !== undefined && !prefersChatTemplate(gguf?.chatTemplate, goTemplate, renderer)
       ? goTemplateCapabilities(goTemplate)

@@ -90,7 +90,11 @@ export async function readWholeModel(
   const capabilities = capabilitiesOf({
     gguf: facts,
     ...(goTemplate !== undefined && { goTemplate }),
-    hasProjector: manifest.layers.some(({ kind }) => kind === "projector"),
+    projectors: await Promise.all(
+      manifest.layers
+        .filter(({ kind }) => kind === "projector")
+        .map(({ digest }) => projectorFacts(blobPath(layout, digest), o)),
+    ),
     family: config.model_family,
     ...(config.renderer !== undefined && { renderer: config.renderer }),
     ...(config.parser !== undefined && { parser: config.parser }),
@@ -105,6 +109,16 @@ export async function readWholeModel(
     capabilities,
   };
   return { record, config, facts };
+}
+
+/** A model whose projector is damaged still answers to texts. */
+async function projectorFacts(path: string, o: Waiting): Promise<GgufFacts | undefined> {
+  try {
+    return ggufFacts(await readGguf(path, { verbose: false }, o));
+  } catch (error) {
+    if (error instanceof GgufError) return undefined;
+    throw error;
+  }
 }
 
 async function readConfig(layout: Layout, digest: BlobDigest, o: Waiting): Promise<ModelConfig> {

@@ -1,13 +1,7 @@
 import t from "tap";
 import { plainPng } from "../../test/fixtures/vision-projector.ts";
 import { WEBP } from "../../test/fixtures/webp.ts";
-import {
-  PICTURE_BYTES_MAX,
-  PICTURES_MAX,
-  pictureHead,
-  problemWithPicture,
-  problemWithPictures,
-} from "./picture.ts";
+import { pictureHead, problemWithPicture } from "./picture.ts";
 
 const PNG = Buffer.from(plainPng(1, 2, 3, 5), "base64");
 const GIF = Buffer.from("4749463839610300020080000000", "hex");
@@ -52,16 +46,10 @@ t.test("what is refused, and why", (t) => {
   huge.writeUInt32BE(100_000, 20);
   const empty = Buffer.from(PNG);
   empty.writeUInt32BE(0, 16);
-  t.equal(problemWithPicture(PNG.toString("base64")), undefined);
-  t.match(problemWithPicture("aGk="), /PNG, JPEG, WebP, GIF or BMP/);
-  t.match(problemWithPicture(huge.toString("base64")), /100000 × 100000 pixels is too large/);
-  t.match(problemWithPicture(empty.toString("base64")), /no pixels/);
-  t.equal(problemWithPictures([]), undefined);
-  t.equal(problemWithPictures(Array.from({ length: PICTURES_MAX }, () => "aGk=")), undefined);
-  t.match(problemWithPictures(Array.from({ length: PICTURES_MAX + 1 }, () => "")), /too many/);
-  const half = Buffer.alloc(PICTURE_BYTES_MAX / 2 + 1).toString("base64");
-  t.equal(problemWithPictures([half]), undefined);
-  t.match(problemWithPictures([half, half]), /too large.*20 MiB/);
+  t.equal(problemWithPicture(PNG), undefined);
+  t.match(problemWithPicture(Buffer.from("hi")), /PNG, JPEG, WebP, GIF or BMP/);
+  t.match(problemWithPicture(huge), /100000 × 100000 pixels is too large/);
+  t.match(problemWithPicture(empty), /no pixels/);
   t.end();
 });
 

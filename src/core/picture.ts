@@ -1,6 +1,3 @@
-/** What a request may carry, of all its messages together; base64 of it still fits into one message between nodes. */
-export const PICTURES_MAX = 32;
-export const PICTURE_BYTES_MAX = 20 * 1_024 ** 2;
 /** A picture is unpacked before it is made small: 64 million pixels are 192 MB. */
 export const PICTURE_PIXELS_MAX = 64_000_000;
 
@@ -93,22 +90,9 @@ function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
 }
 
-/** Why these cannot be shown to a model, as a sentence; undefined when they can. */
-export function problemWithPictures(pictures: readonly string[]): string | undefined {
-  if (pictures.length > PICTURES_MAX) {
-    return `${pictures.length} images are too many: at most ${PICTURES_MAX} go into one request`;
-  }
-  const bytes = pictures.reduce((sum, base64) => sum + Buffer.byteLength(base64, "base64"), 0);
-  if (bytes > PICTURE_BYTES_MAX) {
-    const max = PICTURE_BYTES_MAX / 1_024 ** 2;
-    return `the images are too large: all of a request together may have ${max} MiB, so make them smaller`;
-  }
-  return undefined;
-}
-
-/** Why this one cannot be, read from its own bytes. */
-export function problemWithPicture(base64: string): string | undefined {
-  const head = pictureHead(Buffer.from(base64, "base64"));
+/** Why this one cannot be seen, as a sentence; undefined when it can. */
+export function problemWithPicture(bytes: Buffer): string | undefined {
+  const head = pictureHead(bytes);
   if (!head) return "an image is in no format that can be read: send PNG, JPEG, WebP, GIF or BMP";
   const { width, height } = head;
   if (width === 0 || height === 0) return "an image has no pixels";

@@ -1,5 +1,5 @@
 import t from "tap";
-import { seeingModel } from "../../test/fixtures/seeing-model.ts";
+import { seeingModel } from "../../test/fixtures/multimodal-model.ts";
 import { testEngine } from "../../test/fixtures/test-engine.ts";
 import { IMAGE_TOKENS, plainPng, visionProjector } from "../../test/fixtures/vision-projector.ts";
 import { WEBP } from "../../test/fixtures/webp.ts";

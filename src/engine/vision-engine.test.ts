@@ -1,5 +1,5 @@
 import t from "tap";
-import { seeingModel } from "../../test/fixtures/seeing-model.ts";
+import { seeingModel } from "../../test/fixtures/multimodal-model.ts";
 import { testEngine } from "../../test/fixtures/test-engine.ts";
 import { engineContract } from "./engine.contract.ts";
 

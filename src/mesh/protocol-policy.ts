@@ -26,7 +26,8 @@ export interface ProtocolPolicy {
 export const PROTOCOL_POLICIES: Readonly<Record<PeerProtocol, ProtocolPolicy>> = {
   inference: {
     callers: "admitted",
-    messageBytesMax: 32 * 1_024 ** 2,
+    // Base64 of the images and sounds that one request may carry, and what is said of them.
+    messageBytesMax: 36 * 1_024 ** 2,
     exchangesPerPeerMax: 512,
     exchangesMax: 4_096,
     pooledPerPeerMax: 64,

@@ -1,3 +1,5 @@
+import { mediumKind } from "../../core/media.ts";
+import { SOUND_FORMATS } from "../../core/sound.ts";
 import { HttpError } from "../http/http-error.ts";
 import { isRecord } from "../json/decode.ts";
 import { isTooDeep } from "../json/depth.ts";
@@ -23,6 +25,21 @@ export function parseImage(given: unknown, param: string): string {
   if (prefix === undefined) throw refusal("invalid image input");
   const data = url.slice(prefix.length);
   if (!isBase64(data)) throw refusal("invalid image input");
+  return data;
+}
+
+/** The base64 of a sound: it travels where images do, as in Ollama. */
+export function parseAudio(given: unknown, param: string): string {
+  const refusal = (message: string): HttpError => new HttpError(400, message, { param });
+  if (!isRecord(given)) throw refusal("invalid input_audio format");
+  const { data } = given;
+  if (typeof data !== "string" || data === "") {
+    throw refusal("invalid input_audio format: missing data");
+  }
+  if (!isBase64(data)) throw refusal("invalid input_audio format");
+  if (mediumKind(data) !== "sound") {
+    throw refusal(`invalid input_audio format: send ${SOUND_FORMATS}`);
+  }
   return data;
 }
 

@@ -83,7 +83,7 @@ t.test("refusals, in Ollama's words and order", async (t) => {
     [
       { model: "llava", messages: [{ images: Array.from({ length: 33 }, () => "aGk=") }] },
       400,
-      "33 images are too many: at most 32 go into one request",
+      "33 images and sounds are too many: at most 32 go into one request",
     ],
     [{ tools: {} }, 400, field("object", "tools", "api.Tools")],
     [{ messages: [{ images: {} }] }, 400, field("object", "messages.images", "[]api.ImageData")],

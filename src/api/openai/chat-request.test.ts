@@ -1,11 +1,13 @@
 import t from "tap";
 import { type FakeCluster, fakeCluster, recordOf } from "../../../test/fixtures/fake-cluster.ts";
+import { tone } from "../../../test/fixtures/sounds.ts";
 import { createApp } from "../app.ts";
 
 const RECORDS = [
   recordOf("registry.ollama.ai/library/llama:latest"),
   recordOf("registry.ollama.ai/library/bert:latest", ["embedding"]),
   recordOf("registry.ollama.ai/library/llava:latest", ["completion", "vision"]),
+  recordOf("registry.ollama.ai/library/ultravox:latest", ["completion", "audio"]),
   recordOf("registry.ollama.ai/library/tooly:latest", ["completion", "tools"]),
   recordOf("registry.ollama.ai/library/qwen:8b", ["completion", "thinking"]),
 ];
@@ -142,7 +144,19 @@ t.test("refusals, in OpenAI's envelope", async (t) => {
     [image({ url: "data:image/png;base64,aGk=" }), 400, noImages, "messages"],
     [audio("aGk="), 400, "invalid input_audio format", "messages"],
     [audio({}), 400, "invalid input_audio format: missing data", "messages"],
-    [audio({ data: "aGk=" }), 400, noImages, "messages"],
+    [audio({ data: "?" }), 400, "invalid input_audio format", "messages"],
+    [
+      audio({ data: "aGk=", format: "ogg" }),
+      400,
+      "invalid input_audio format: send WAV, MP3 or FLAC",
+      "messages",
+    ],
+    [
+      audio({ data: tone(440), format: "wav" }),
+      400,
+      "this model is missing data required for audio input",
+      "messages",
+    ],
     [call("{"), 400, "invalid tool call arguments", "messages"],
     [call("[]"), 400, "invalid tool call arguments", "messages"],
     [
@@ -304,5 +318,14 @@ t.test("images go to a model that sees", async (t) => {
   const messages = [{ role: "user", content: [{ type: "text", text: "what?" }, part] }];
   t.match(await asked({ model: "llava", messages }), {
     input: { messages: [{ role: "user", content: "what?", images: ["aGk="] }] },
+  });
+});
+
+t.test("sounds go to a model that hears", async (t) => {
+  const data = tone(440);
+  const part = { type: "input_audio", input_audio: { data, format: "wav" } };
+  const messages = [{ role: "user", content: [{ type: "text", text: "what?" }, part] }];
+  t.match(await asked({ model: "ultravox", messages }), {
+    input: { messages: [{ role: "user", content: "what?", images: [data] }] },
   });
 });

@@ -1,9 +1,8 @@
 import type { Message, ToolCall } from "../../core/inference.ts";
-import { joinTexts, parseArguments, parseImage } from "../dialects/content.ts";
+import { joinTexts, parseArguments, parseAudio, parseImage } from "../dialects/content.ts";
 import { HttpError } from "../http/http-error.ts";
 import { isRecord } from "../json/decode.ts";
 import { goTypeOf } from "../json/go-type.ts";
-import { isBase64 } from "../ollama/fields.ts";
 
 /** Where what is wrong stands. */
 const PARAM = "messages";
@@ -89,21 +88,10 @@ function parseContent(content: unknown, saysOther: boolean): Content {
     if (!isRecord(part)) throw refusal("invalid message format");
     if (part["type"] === "text" && typeof part["text"] === "string") texts.push(part["text"]);
     else if (part["type"] === "image_url") images.push(parseImage(part["image_url"], PARAM));
-    else if (part["type"] === "input_audio") images.push(parseAudio(part["input_audio"]));
+    else if (part["type"] === "input_audio") images.push(parseAudio(part["input_audio"], PARAM));
     else throw refusal("invalid message format");
   }
   return { text: joinTexts(texts), images };
-}
-
-/** Sound travels where images do, as in Ollama. */
-function parseAudio(given: unknown): string {
-  if (!isRecord(given)) throw refusal("invalid input_audio format");
-  const { data } = given;
-  if (typeof data !== "string" || data === "") {
-    throw refusal("invalid input_audio format: missing data");
-  }
-  if (!isBase64(data)) throw refusal("invalid input_audio format");
-  return data;
 }
 
 function parseToolCall({ id, function: called = {} }: BodyToolCall): ToolCall {

@@ -1,5 +1,5 @@
 import type { Message, ToolCall } from "../../core/inference.ts";
-import { joinTexts, parseArguments, parseImage } from "../dialects/content.ts";
+import { joinTexts, parseArguments, parseAudio, parseImage } from "../dialects/content.ts";
 import { HttpError } from "../http/http-error.ts";
 import { isRecord } from "../json/decode.ts";
 import { memberName } from "./responses-tools.ts";
@@ -113,6 +113,7 @@ function parseContent(content: unknown): Content {
     const type = textIn(part, "type");
     if (type === "input_text" || type === "output_text") texts.push(textIn(part, "text"));
     else if (type === "input_image") images.push(parseImage(part["image_url"], PARAM));
+    else if (type === "input_audio") images.push(parseAudio(part["input_audio"], PARAM));
     else if (type === "input_file") throw refusal("file inputs are not currently supported");
     else throw refusal(`unknown content type: ${type}`);
   }

@@ -8,6 +8,7 @@ import {
   recordOf,
 } from "../../../test/fixtures/fake-cluster.ts";
 import { sseEvents } from "../../../test/fixtures/http.ts";
+import { tone } from "../../../test/fixtures/sounds.ts";
 import { InferenceError } from "../../core/errors.ts";
 import { createApp } from "../app.ts";
 
@@ -55,6 +56,12 @@ t.test("refusals, in OpenAI's envelope", async (t) => {
     [part({ type: "input_text", text: 5 }), "'text' must be a string", "input"],
     [part({ type: "input_file" }), "file inputs are not currently supported", "input"],
     [part({ type: "input_image", image_url: "data:x" }), "invalid image input", "input"],
+    [part({ type: "input_audio" }), "invalid input_audio format", "input"],
+    [
+      part({ type: "input_audio", input_audio: { data: tone(440), format: "wav" } }),
+      "this model is missing data required for audio input",
+      "messages",
+    ],
     [
       part({ type: "input_image", image_url: "data:image/png;base64,aGk=" }),
       "this model is missing data required for image input",

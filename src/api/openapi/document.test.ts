@@ -75,6 +75,19 @@ t.test("operations, as OpenAPI has them", (t) => {
     head: { responses: { 200: {}, 404: {} }, requestBody: undefined },
     post: { responses: { 201: {} }, requestBody: { content: { "application/octet-stream": {} } } },
   });
+  t.match(paths["/v1/audio/transcriptions"]?.["post"], {
+    requestBody: {
+      content: {
+        "multipart/form-data": {
+          schema: {
+            properties: { file: { type: undefined }, model: { type: "string" } },
+            required: ["file", "model"],
+          },
+        },
+      },
+    },
+    responses: { 200: {}, 400: {}, 404: {} },
+  });
   t.notOk(paths["/api/tags"]?.["head"], "HEAD is GET without a body");
   t.same(Object.keys(paths["/api/me"]?.["post"]?.responses ?? {}), ["401", "403"]);
   t.match(paths["/api/cluster/nodes/{id}/drain"], {

@@ -69,11 +69,25 @@ function operationOf(
   };
 }
 
-function bodyOf({ body, sends, required }: Operation): Schema {
+function bodyOf({ body, sends, form, required }: Operation): Schema {
+  if (form) return { requestBody: { required: true, content: formContent(form, required) } };
   if (sends) return { requestBody: { required: true, content: { [sends]: {} } } };
   if (!body) return {};
   const schema = { ...schemaOf(body), ...(required && { required }) };
   return { requestBody: { required: true, content: { "application/json": { schema } } } };
+}
+
+function formContent(
+  form: Readonly<Record<string, string>>,
+  required: readonly string[] = [],
+): Schema {
+  const properties = Object.fromEntries(
+    Object.entries(form).map(([name, description]) => {
+      const isFile = name === "file";
+      return [name, isFile ? { description } : { type: "string", description }];
+    }),
+  );
+  return { "multipart/form-data": { schema: { type: "object", properties, required } } };
 }
 
 function contentOf({ answer, stream }: Operation): Schema {
@@ -82,11 +96,11 @@ function contentOf({ answer, stream }: Operation): Schema {
 }
 
 function statusesOf(
-  { body, statuses }: Operation,
+  { body, form, statuses }: Operation,
   open: boolean,
 ): Readonly<Record<string, string>> {
   const usual = Object.entries(ERRORS).filter(([status]) =>
-    status === "401" || status === "403" ? !open : body !== undefined,
+    status === "401" || status === "403" ? !open : (body ?? form) !== undefined,
   );
   const refuses = statuses && Object.keys(statuses).every((status) => /^40[13]$/.test(status));
   return { ...(refuses ? {} : { 200: "OK" }), ...Object.fromEntries(usual), ...statuses };

@@ -30,6 +30,8 @@ export interface Operation {
   readonly body?: Shape;
   /** Of a body that is no JSON. */
   readonly sends?: string;
+  /** Field → what it is, of a body that is a form. */
+  readonly form?: Readonly<Record<string, string>>;
   /** How a streamed answer is framed. */
   readonly stream?: "application/x-ndjson" | "text/event-stream";
   /** Of an answer that is no JSON. */
@@ -190,6 +192,23 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       required: ["model", "input"],
     },
     stream: EVENTS,
+  },
+  "/v1/audio/transcriptions": {
+    ...{
+      group: "OpenAI",
+      summary: "Writes down what is said in a recording",
+      form: {
+        file: "the recording: WAV, MP3 or FLAC, at most 25 MiB and 15 minutes",
+        model: "one that hears",
+        response_format: "json or text",
+        language: "the language that is spoken",
+        prompt: "what is known of the recording, such as names",
+        temperature: "0 unless it is set",
+        stream: "true: events, as the text comes",
+      },
+      required: ["file", "model"],
+      stream: EVENTS,
+    },
   },
   "/v1/models": { group: "OpenAI", summary: "The models that the cluster can serve" },
   "/v1/models/:id{.+}": {

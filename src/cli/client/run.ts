@@ -65,7 +65,7 @@ export function settingsOf(model: string, options: Arguments["options"]): Settin
   const { system, format, keepalive, think } = options;
   return {
     model,
-    takesPictures: false,
+    takes: [],
     system: typeof system === "string" ? system : undefined,
     options: {},
     format: typeof format === "string" ? formatOf(format) : undefined,

@@ -1,19 +1,19 @@
 import { randomUUID } from "node:crypto";
 import type { Message } from "../../core/inference.ts";
 
-/** What mtmd puts a picture in place of. The second is its old name, which it still takes for the first. */
+/** What mtmd puts a picture or a sound in place of. The second is its old name, which it still takes for the first. */
 export const MEDIA_MARK = "<__media__>";
 const MEDIA_MARKS = /<__(media|image)__>/g;
 
-/** A prompt with a mark of mtmd's for each picture, in order. */
+/** A prompt with a mark of mtmd's for each medium, in order. */
 export interface MarkedPrompt {
   readonly text: string;
   readonly images: readonly string[];
 }
 
 /**
- * Places pictures in a prompt. A template writes text only, so each picture goes through it as a mark, which nobody who writes
- * a prompt can guess; afterwards the marks that are still there say which pictures the prompt has, and where.
+ * Places pictures and sounds in a prompt. A template writes text only, so each goes through it as a mark, which nobody who writes
+ * a prompt can guess; afterwards the marks that are still there say which of them the prompt has, and where.
  */
 export class MediaMarks {
   readonly #nonce = randomUUID();

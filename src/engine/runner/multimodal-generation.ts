@@ -7,7 +7,12 @@ import { endEvent } from "./generation.ts";
 import { grammarFor, grammarText } from "./grammar.ts";
 import { logprobOf } from "./logprobs.ts";
 import { MEDIA_MARK } from "./media-marks.ts";
-import type { MultimodalAsk, MultimodalModel, MultimodalStep } from "./multimodal-model.ts";
+import {
+  type MultimodalAsk,
+  type MultimodalModel,
+  type MultimodalStep,
+  toldWhenLong,
+} from "./multimodal-model.ts";
 import { type MultimodalPrompt, multimodalPromptFor } from "./multimodal-prompt.ts";
 import type { Outbox } from "./outbox.ts";
 import type { GenerateJob } from "./protocol.ts";
@@ -20,11 +25,13 @@ interface Generation {
   readonly signal: AbortSignal;
 }
 
-/** As `runGeneration`, for a model that sees. */
+/** As `runGeneration`, for a model that sees or hears. */
 export async function runMultimodalGeneration(generation: Generation): Promise<void> {
   const { multimodal, job, outbox, signal } = generation;
   const { llama, model } = multimodal.text;
-  const prompt = await multimodalPromptFor(multimodal, job);
+  const prompt = await toldWhenLong(multimodalPromptFor(multimodal, job, signal), () =>
+    outbox.other({ type: "loading", fraction: 1 }),
+  );
   // Refuses what is no format, which the library does not survive.
   if (job.format) await grammarFor(llama, model, job.format);
   if (job.renderOnly) {
@@ -71,7 +78,10 @@ async function sampleAnswer(
   let text = resumed;
   gate.push(text);
   if (job.format && gate.open && text !== "") {
-    throw new InferenceError("UNSUPPORTED", "an answer in a format cannot be resumed with images");
+    throw new InferenceError(
+      "UNSUPPORTED",
+      "an answer in a format cannot be resumed with images or sounds",
+    );
   }
   const sent = new AnswerText(job.stop, gate);
   const tokensMax = job.maxTokens - (job.resume?.tokens ?? 0);
@@ -121,7 +131,7 @@ function askOf(
 ): MultimodalAsk {
   return {
     prompt: prompt.text + o.text,
-    images: prompt.images,
+    media: prompt.media,
     maxTokens: o.maxTokens,
     grammar: o.grammar,
     wantsProbabilities: job.logprobs !== undefined,
@@ -180,7 +190,7 @@ export function logprobsOfCandidates(
   return new Map(left.map(({ tok, prob }) => [tok as Token, logprob(prob)]));
 }
 
-/** The next turn's, which has no pictures. */
+/** The next turn's, which has no pictures or sounds. */
 function contextOf({ model }: RunnerModel, prompt: MultimodalPrompt, answer: string): number[] {
   const { bos, shouldPrependBosToken } = model.tokens;
   const text = prompt.text.replaceAll(MEDIA_MARK, "");

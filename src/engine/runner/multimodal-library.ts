@@ -6,7 +6,7 @@ export interface MultimodalContext {
   initMultimodal(options: { readonly path: string; readonly use_gpu: boolean }): boolean;
   getMultimodalSupport(): { readonly vision: boolean; readonly audio: boolean };
   enableParallelMode(options: { readonly n_parallel: number; readonly n_batch: number }): boolean;
-  /** Of a picture -1 for each of its tokens. Rejects when a picture cannot be read. */
+  /** Of a picture or a sound -1 for each of its tokens. Rejects when one cannot be read. */
   tokenize(text: string, media: readonly string[]): Promise<{ readonly tokens: Int32Array }>;
   queueCompletion(
     options: Readonly<Record<string, unknown>>,
@@ -49,7 +49,7 @@ function problemOf(name: string, why: string): string {
   const hint = why.includes("libgomp")
     ? "install libgomp (on Debian, apt-get install libgomp1)"
     : "npm ci brings it, where there is one for this machine";
-  return `the library that reads images, ${name}, cannot be loaded; ${hint}: ${why}`;
+  return `the library that reads images and sounds, ${name}, cannot be loaded; ${hint}: ${why}`;
 }
 
 function isMultimodalLibrary(library: unknown): library is MultimodalLibrary {

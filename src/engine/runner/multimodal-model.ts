@@ -1,27 +1,37 @@
 import { createHash } from "node:crypto";
 import { InferenceError, messageOf } from "../../core/errors.ts";
-import { problemWithPicture, problemWithPictures } from "../../core/picture.ts";
+import { type MediumKind, mediumKind, problemWithMedia } from "../../core/media.ts";
+import { problemWithPicture } from "../../core/picture.ts";
+import { problemWithDuration } from "../../core/sound.ts";
 import { MEDIA_MARK } from "./media-marks.ts";
 import {
   type MultimodalContext,
   type MultimodalResult,
   openMultimodalLibrary,
 } from "./multimodal-library.ts";
+import { readableSound } from "./readable-sound.ts";
 import type { RunnerModel } from "./runner-model.ts";
 import { readablePicture } from "./webp.ts";
 
-/** A picture takes the library seconds, in which it answers nobody: whoever waits is told, lest it takes that for a stall. */
+/** A picture or a sound takes the library seconds, in which it answers nobody: whoever waits is told, lest it takes that for a stall. */
 const SILENT_MS = 1_000;
-/** Pictures of a conversation come again with each of its turns. */
+/** What a conversation shows comes again with each of its turns. */
 const COUNTS_MAX = 256;
 /** Enough to have the sampled token among them where sampling left many over. */
 const PROBABILITIES_MAX = 1_000;
 
+/** A picture or a sound that the library can read. */
+export interface Medium {
+  /** Never a path, which the library would open. */
+  readonly dataUrl: string;
+  /** What it becomes in the context. */
+  readonly tokens: number;
+}
+
 export interface MultimodalAsk {
-  /** With a mark of mtmd's for each picture. */
+  /** With a mark of mtmd's for each medium. */
   readonly prompt: string;
-  /** Base64. */
-  readonly images: readonly string[];
+  readonly media: readonly Medium[];
   readonly maxTokens: number;
   /** GBNF. */
   readonly grammar: string | undefined;
@@ -82,41 +92,58 @@ export class MultimodalModel {
       }),
     });
     context.initMultimodal({ path: projectorPath, use_gpu: false });
-    if (!context.getMultimodalSupport().vision) {
-      throw new Error("the projector of this model is for sound: images need one for vision");
-    }
     context.enableParallelMode({ n_parallel: spec.sequences, n_batch: batchTokens });
     return new MultimodalModel(text, context);
   }
 
-  /** How many tokens each becomes. Throws INVALID_REQUEST for what is no picture. */
-  async imageTokens(images: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    const problem = problemWithPictures(images) ?? images.map(problemWithPicture).find(Boolean);
+  /** By the base64 of each. Throws INVALID_REQUEST for what is none, or none that this model sees or hears. */
+  async media(given: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Medium>> {
+    const problem = problemWithMedia(given);
     if (problem !== undefined) throw new InferenceError("INVALID_REQUEST", problem);
-    const counts = new Map<string, number>();
-    for (const image of images) {
-      if (!counts.has(image)) counts.set(image, await this.#countTokens(image));
+    const media = new Map<string, Medium>();
+    let seconds = 0;
+    for (const base64 of new Set(given)) {
+      const kind = mediumKind(base64);
+      this.#requireSupport(kind);
+      let dataUrl: string;
+      if (kind === "sound") {
+        const sound = await readableSound(base64, signal);
+        seconds += sound.seconds;
+        const tooLong = problemWithDuration(seconds);
+        if (tooLong !== undefined) throw new InferenceError("INVALID_REQUEST", tooLong);
+        dataUrl = sound.dataUrl;
+      } else dataUrl = readableImage(base64);
+      media.set(base64, { dataUrl, tokens: await this.#countTokens(base64, kind, dataUrl) });
+      signal.throwIfAborted();
     }
-    return counts;
+    return media;
   }
 
-  /** The library does not survive a prompt whose picture fails here. */
-  async #countTokens(image: string): Promise<number> {
-    const hash = createHash("sha256").update(image).digest("base64");
+  #requireSupport(kind: MediumKind): void {
+    const { vision, audio } = this.#context.getMultimodalSupport();
+    if (kind === "picture" ? vision : audio) return;
+    const message =
+      kind === "picture"
+        ? "this model takes sounds, not images"
+        : "this model takes images, not sounds";
+    throw new InferenceError("INVALID_REQUEST", message);
+  }
+
+  /** The library does not survive a prompt whose picture or sound fails here. */
+  async #countTokens(base64: string, kind: MediumKind, dataUrl: string): Promise<number> {
+    const hash = createHash("sha256").update(base64).digest("base64");
     const known = this.#counts.get(hash);
     if (known !== undefined) return known;
     try {
-      const { tokens } = await this.#context.tokenize(MEDIA_MARK, [
-        dataUrl(readablePicture(image)),
-      ]);
-      // Beside the picture's own there is what begins a text.
+      const { tokens } = await this.#context.tokenize(MEDIA_MARK, [dataUrl]);
+      // Beside its own there is what begins a text.
       const count = tokens.length - this.text.tokenize("").length;
       if (this.#counts.size >= COUNTS_MAX) this.#counts.clear();
       this.#counts.set(hash, count);
       return count;
     } catch (error) {
-      if (error instanceof InferenceError) throw error;
-      const message = `an image cannot be read: ${messageOf(error)}`;
+      const what = kind === "picture" ? "an image" : "a sound";
+      const message = `${what} cannot be read: ${messageOf(error)}`;
       throw new InferenceError("INVALID_REQUEST", message, { cause: error });
     }
   }
@@ -156,12 +183,22 @@ export class MultimodalModel {
     return {
       ...ask.sampling,
       prompt: ask.prompt,
-      ...(ask.images.length > 0 && { media_paths: ask.images.map(readablePicture).map(dataUrl) }),
+      ...(ask.media.length > 0 && { media_paths: ask.media.map(({ dataUrl }) => dataUrl) }),
       n_predict: ask.maxTokens,
       ...(ask.grammar !== undefined && { grammar: ask.grammar }),
       // With one at least the library also tells of tokens that have no text yet.
       n_probs: ask.wantsProbabilities ? PROBABILITIES_MAX : 1,
     };
+  }
+}
+
+/** Waits for `work`, and tells once when that takes long. */
+export async function toldWhenLong<T>(work: Promise<T>, tell: () => void): Promise<T> {
+  const timer = setTimeout(tell, SILENT_MS);
+  try {
+    return await work;
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -177,9 +214,11 @@ async function isSilent(onWake: (wake: () => void) => void): Promise<boolean> {
   }
 }
 
-/** Never a path, which the library would open. */
-function dataUrl(base64: string): string {
-  return `data:image/png;base64,${base64}`;
+/** As a data URL; the library looks at the bytes, whatever that says of them. */
+function readableImage(base64: string): string {
+  const problem = problemWithPicture(Buffer.from(base64, "base64"));
+  if (problem !== undefined) throw new InferenceError("INVALID_REQUEST", problem);
+  return `data:image/png;base64,${readablePicture(base64)}`;
 }
 
 function stepOf(result: MultimodalResult): MultimodalStep {

@@ -3,28 +3,38 @@ import type { GenerateInput } from "../../core/inference.ts";
 import type { OutputFormat } from "../../core/output-format.ts";
 import { withLayers } from "../chat-template.ts";
 import { type MarkedPrompt, MEDIA_MARK, MediaMarks } from "./media-marks.ts";
-import type { MultimodalModel } from "./multimodal-model.ts";
+import type { Medium, MultimodalModel } from "./multimodal-model.ts";
 import { conversationText, outputAfter, PROMPT_TOO_LONG, rawPrompt } from "./prompt.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
 
-export interface MultimodalPrompt extends MarkedPrompt {
+export interface MultimodalPrompt {
+  /** With a mark of mtmd's for each medium. */
+  readonly text: string;
+  /** In the order of their marks. */
+  readonly media: readonly Medium[];
   /** For people. */
   readonly shown: string;
   readonly promptTokens: number;
   readonly output: OutputFormat | undefined;
 }
 
-/** The prompt of a job with its pictures' places, of as many turns as leave room for an answer. */
+/** The prompt of a job with the places of its pictures and sounds, of as many turns as leave room for an answer. */
 export async function multimodalPromptFor(
   multimodal: MultimodalModel,
   job: GenerateJob,
+  signal: AbortSignal,
 ): Promise<MultimodalPrompt> {
   const { text: runner } = multimodal;
+  const given =
+    job.input.kind === "prompt"
+      ? (job.input.images ?? [])
+      : withLayers(job.input, runner.spec).flatMap((message) => message.images ?? []);
+  const media = await multimodal.media(given, signal);
   const prompt =
     job.input.kind === "prompt"
-      ? await wholePrompt(multimodal, job.input)
-      : await conversationPrompt(multimodal, job, job.input);
+      ? wholePrompt(runner, job.input, media)
+      : conversationPrompt(runner, job, job.input, media);
   const resumed = runner.model.tokenize(job.resume?.text ?? "").length;
   // The library cannot forget a part of what it has read, so a prompt is never cut.
   if (!job.renderOnly && prompt.promptTokens + resumed > runner.contextLength - 1) {
@@ -33,28 +43,28 @@ export async function multimodalPromptFor(
   return prompt;
 }
 
-async function wholePrompt(
-  multimodal: MultimodalModel,
+type Media = ReadonlyMap<string, Medium>;
+
+function wholePrompt(
+  runner: RunnerModel,
   input: GenerateInput & { readonly kind: "prompt" },
-): Promise<MultimodalPrompt> {
+  media: Media,
+): MultimodalPrompt {
   const { images = [] } = input;
-  const imageTokens = await multimodal.imageTokens(images);
   const marks = new MediaMarks();
-  const whole = rawPrompt(multimodal.text, input).text;
-  const text =
-    images.length === 0 ? whole : marks.place(withoutBegin(multimodal.text, whole), images);
-  return multimodalPrompt({ runner: multimodal.text, marks, imageTokens }, text, undefined);
+  const whole = rawPrompt(runner, input).text;
+  const text = images.length === 0 ? whole : marks.place(withoutBegin(runner, whole), images);
+  return multimodalPrompt({ runner, marks, media }, text, undefined);
 }
 
-async function conversationPrompt(
-  multimodal: MultimodalModel,
+function conversationPrompt(
+  runner: RunnerModel,
   job: GenerateJob,
   input: GenerateInput & { readonly kind: "messages" },
-): Promise<MultimodalPrompt> {
-  const { text: runner } = multimodal;
-  const images = withLayers(input, runner.spec).flatMap((message) => message.images ?? []);
+  media: Media,
+): MultimodalPrompt {
   const marks = new MediaMarks();
-  const places = { runner, marks, imageTokens: await multimodal.imageTokens(images) };
+  const places = { runner, marks, media };
   const tokensMax = job.truncate && !job.renderOnly ? runner.contextLength - 1 : Infinity;
   const text = conversationText(runner, input, {
     thinksFirst: job.format !== undefined && Boolean(input.think),
@@ -64,11 +74,11 @@ async function conversationPrompt(
   return multimodalPrompt(places, text, outputAfter(runner, input, text));
 }
 
-/** What it takes to put the pictures of a prompt into it. */
+/** What it takes to put the pictures and sounds of a prompt into it. */
 interface Places {
   readonly runner: RunnerModel;
   readonly marks: MediaMarks;
-  readonly imageTokens: ReadonlyMap<string, number>;
+  readonly media: Media;
 }
 
 function multimodalPrompt(
@@ -76,25 +86,25 @@ function multimodalPrompt(
   text: string,
   output: OutputFormat | undefined,
 ): MultimodalPrompt {
-  const { runner, marks } = places;
+  const { runner, marks, media } = places;
   const marked = marks.taken(text);
   return {
     text: withoutBegin(runner, marked.text),
-    images: marked.images,
+    media: marked.images.flatMap((image) => media.get(image) ?? []),
     shown: marks.shown(text),
     promptTokens: tokensOf(places, marked),
     output,
   };
 }
 
-function tokensOf({ runner, imageTokens }: Places, { text, images }: MarkedPrompt): number {
+function tokensOf({ runner, media }: Places, { text, images }: MarkedPrompt): number {
   return images.reduce(
-    (sum, image) => sum + (imageTokens.get(image) ?? 0),
+    (sum, image) => sum + (media.get(image)?.tokens ?? 0),
     textTokens(runner, withoutBegin(runner, text)),
   );
 }
 
-/** Each piece between pictures is cut into tokens by itself; the first begins with what begins a text. */
+/** Each piece between them is cut into tokens by itself; the first begins with what begins a text. */
 function textTokens(runner: RunnerModel, text: string): number {
   const pieces = text.split(MEDIA_MARK);
   const begin = runner.tokenize("").length;

@@ -52,7 +52,8 @@ export async function inspectModel(llama: Llama, spec: RunnerSpec): Promise<Runn
   const insights = await GgufInsights.from(info, llama);
   const trained = insights.trainContextSize ?? spec.contextLengthDefault;
   const wanted = spec.numCtx ?? spec.contextLengthDefault;
-  const least = spec.projectorPath === undefined ? CONTEXT_LENGTH_MIN : MULTIMODAL_CONTEXT_LENGTH_MIN;
+  const least =
+    spec.projectorPath === undefined ? CONTEXT_LENGTH_MIN : MULTIMODAL_CONTEXT_LENGTH_MIN;
   const contextLength = Math.max(CONTEXT_LENGTH_MIN, Math.min(Math.max(wanted, least), trained));
   const modelGpuLayers = llama.gpu === false ? 0 : (spec.numGpu ?? insights.totalLayers);
   const weights = await insights.estimateModelResourceRequirementsV2({

@@ -1,9 +1,12 @@
+import type { MediumKind } from "../../../core/media.ts";
+import type { Capability } from "../../../core/model.ts";
 import type { Json } from "../api-client.ts";
 
 /** What holds for each request of a conversation; `/set` and `/load` change it. */
 export interface Settings {
   readonly model: string;
-  readonly takesPictures: boolean;
+  /** What may be shown to it. */
+  readonly takes: readonly MediumKind[];
   readonly system: string | undefined;
   readonly options: Json;
   readonly format: unknown;
@@ -23,8 +26,12 @@ export interface Message {
 /** For another model, of which `shown` is what POST /api/show says. */
 export function settingsFor(model: string, shown: Json, settings: Settings): Settings {
   const { capabilities } = shown;
-  const takesPictures = Array.isArray(capabilities) && capabilities.includes("vision");
-  return { ...settings, model, takesPictures };
+  const has = (name: Capability): boolean =>
+    Array.isArray(capabilities) && capabilities.includes(name);
+  const takes: MediumKind[] = [];
+  if (has("vision")) takes.push("picture");
+  if (has("audio")) takes.push("sound");
+  return { ...settings, model, takes };
 }
 
 /** The body of POST /api/chat. What nobody has set is left to the model and the node. */
