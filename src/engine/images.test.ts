@@ -120,6 +120,8 @@ t.test("images", async (t) => {
     const [head, tail] = ["<|user|>", `${STORY}<|end|><|assistant|>`];
     t.equal(await raw(`${head}[img-0]${tail}`, RED), await story(RED));
     t.equal(await raw(`${head}[img-1][img-0]${tail}`, RED, BLUE), await story(BLUE, RED));
+    const often = `${head}${"[img-0]".repeat(33)}${tail}`;
+    await t.rejects(raw(often, RED), { code: "INVALID_REQUEST", message: /too many/ });
     t.equal(await raw(`${head}${tail}`, RED), await raw(`[img-0]${head}${tail}`, RED));
     const template = "{{ .Prompt }}|{{ .Suffix }}";
     const input = { kind: "prompt", prompt: "a", suffix: "b", template, images: [RED] } as const;

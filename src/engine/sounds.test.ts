@@ -88,6 +88,17 @@ t.test("sounds", async (t) => {
     t.same(tested.runnerPids, [pid]);
   });
 
+  await t.test("one that is shown too often", async (t) => {
+    const silence = wav(Buffer.alloc(8_000 * 460), { sampleRate: 8_000, bits: 8 });
+    const input = {
+      ...{ kind: "prompt" as const, prompt: "[img-0][img-0]" },
+      images: [silence.toString("base64")],
+    };
+    await t.rejects(collect(tested, { input }), {
+      ...{ code: "INVALID_REQUEST", message: /may last 15 minutes/ },
+    });
+  });
+
   await t.test("one that does not fit the context", async (t) => {
     const input = heard(STORY, ...[1, 2, 3, 4].map((hertz) => tone(hertz * 300)));
     await t.rejects(collect(tested, { input }), {

@@ -3,7 +3,7 @@ import { Ollama } from "ollama";
 import OpenAI from "openai";
 import t from "tap";
 import { TestCluster, until } from "../fixtures/cluster.ts";
-import { createSeeing } from "../fixtures/create-seeing.ts";
+import { createSeeing } from "../fixtures/create-multimodal.ts";
 import { plainPng } from "../fixtures/vision-projector.ts";
 import { failureOf, sameOf } from "./official-client.ts";
 

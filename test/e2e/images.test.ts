@@ -1,6 +1,6 @@
 import t from "tap";
 import { TestCluster, until } from "../fixtures/cluster.ts";
-import { createSeeing } from "../fixtures/create-seeing.ts";
+import { createSeeing } from "../fixtures/create-multimodal.ts";
 import { call, ndjson } from "../fixtures/http.ts";
 import { plainPng } from "../fixtures/vision-projector.ts";
 

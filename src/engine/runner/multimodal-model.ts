@@ -26,6 +26,8 @@ export interface Medium {
   readonly dataUrl: string;
   /** What it becomes in the context. */
   readonly tokens: number;
+  /** 0 of a picture. */
+  readonly seconds: number;
 }
 
 export interface MultimodalAsk {
@@ -98,22 +100,20 @@ export class MultimodalModel {
 
   /** By the base64 of each. Throws INVALID_REQUEST for what is none, or none that this model sees or hears. */
   async media(given: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Medium>> {
-    const problem = problemWithMedia(given);
-    if (problem !== undefined) throw new InferenceError("INVALID_REQUEST", problem);
+    requirePossible(given, 0);
     const media = new Map<string, Medium>();
     let seconds = 0;
     for (const base64 of new Set(given)) {
       const kind = mediumKind(base64);
       this.#requireSupport(kind);
-      let dataUrl: string;
-      if (kind === "sound") {
-        const sound = await readableSound(base64, signal);
-        seconds += sound.seconds;
-        const tooLong = problemWithDuration(seconds);
-        if (tooLong !== undefined) throw new InferenceError("INVALID_REQUEST", tooLong);
-        dataUrl = sound.dataUrl;
-      } else dataUrl = readableImage(base64);
-      media.set(base64, { dataUrl, tokens: await this.#countTokens(base64, kind, dataUrl) });
+      const readable =
+        kind === "sound"
+          ? await readableSound(base64, signal)
+          : { dataUrl: readableImage(base64), seconds: 0 };
+      seconds += readable.seconds;
+      requirePossible(given, seconds);
+      const tokens = await this.#countTokens(base64, kind, readable.dataUrl);
+      media.set(base64, { ...readable, tokens });
       signal.throwIfAborted();
     }
     return media;
@@ -212,6 +212,13 @@ async function isSilent(onWake: (wake: () => void) => void): Promise<boolean> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Throws INVALID_REQUEST where these, whose sounds last so long together, are more than one prompt may have. */
+export function requirePossible(media: readonly string[], seconds: number): void {
+  const problem =
+    problemWithMedia(media) ?? (seconds === 0 ? undefined : problemWithDuration(seconds));
+  if (problem !== undefined) throw new InferenceError("INVALID_REQUEST", problem);
 }
 
 /** As a data URL; the library looks at the bytes, whatever that says of them. */

@@ -3,7 +3,7 @@ import type { GenerateInput } from "../../core/inference.ts";
 import type { OutputFormat } from "../../core/output-format.ts";
 import { withLayers } from "../chat-template.ts";
 import { type MarkedPrompt, MEDIA_MARK, MediaMarks } from "./media-marks.ts";
-import type { Medium, MultimodalModel } from "./multimodal-model.ts";
+import { type Medium, type MultimodalModel, requirePossible } from "./multimodal-model.ts";
 import { conversationText, outputAfter, PROMPT_TOO_LONG, rawPrompt } from "./prompt.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { RunnerModel } from "./runner-model.ts";
@@ -88,9 +88,15 @@ function multimodalPrompt(
 ): MultimodalPrompt {
   const { runner, marks, media } = places;
   const marked = marks.taken(text);
+  const shown = marked.images.flatMap((image) => media.get(image) ?? []);
+  // A prompt may show one of them as often as it likes.
+  requirePossible(
+    marked.images,
+    shown.reduce((sum, { seconds }) => sum + seconds, 0),
+  );
   return {
     text: withoutBegin(runner, marked.text),
-    media: marked.images.flatMap((image) => media.get(image) ?? []),
+    media: shown,
     shown: marks.shown(text),
     promptTokens: tokensOf(places, marked),
     output,
