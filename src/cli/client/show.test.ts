@@ -23,6 +23,8 @@ const SHOWN = {
   },
 };
 
+const HEARS = { "general.architecture": "clip", "clip.audio.embedding_length": 32 };
+
 t.test("for people", (t) => {
   const text = modelSections(SHOWN, false);
   t.match(text, / {4}context length {2}1024\n/);
@@ -30,6 +32,8 @@ t.test("for people", (t) => {
   t.match(text, /License\n {4}MIT\n {4}more\n$/);
   t.match(text, /\n\n {2}Projector\n {4}architecture {6}clip\n {4}embedding length {2}64\n/);
   t.match(text, / {4}dimensions {8}128\n\n/);
+  const hearing = { ...SHOWN, projector_info: { ...HEARS } };
+  t.match(modelSections(hearing, false), /clip\n {4}embedding length {2}32\n\n/);
   t.match(text, / {2}System\n {4}You are\n {4}a cat\.\n\n {2}License\n/);
   t.notMatch(text, /Metadata|Tensors/);
   t.notMatch(modelSections({}, false), /requires/);

@@ -95,10 +95,12 @@ function linesOf(text: unknown): readonly (readonly string[])[] {
 
 function projectorRows(info: Json): readonly (readonly string[])[] {
   const architecture = `${info["general.architecture"] ?? ""}`;
+  // Of one that hears only, what it hears with.
+  const sense = `${architecture}.vision.embedding_length` in info ? "vision" : "audio";
   const rows: (readonly [string, unknown])[] = [
     ["architecture", architecture],
-    ["embedding length", info[`${architecture}.vision.embedding_length`]],
-    ["dimensions", info[`${architecture}.vision.projection_dim`]],
+    ["embedding length", info[`${architecture}.${sense}.embedding_length`]],
+    ["dimensions", info[`${architecture}.${sense}.projection_dim`]],
   ];
   return known(rows);
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { InferenceError, messageOf } from "../../core/errors.ts";
+import { InferenceError } from "../../core/errors.ts";
 import { type MediumKind, mediumKind, problemWithMedia } from "../../core/media.ts";
 import { problemWithPicture } from "../../core/picture.ts";
 import { problemWithDuration } from "../../core/sound.ts";
@@ -143,7 +143,7 @@ export class MultimodalModel {
       return count;
     } catch (error) {
       const what = kind === "picture" ? "an image" : "a sound";
-      const message = `${what} cannot be read: ${messageOf(error)}`;
+      const message = `${what} cannot be read: it is damaged, or of a kind that llama.cpp does not know`;
       throw new InferenceError("INVALID_REQUEST", message, { cause: error });
     }
   }

@@ -16,7 +16,7 @@ export const PROMPT_TOO_LONG =
   "adjust the context length in settings, or use a model with a longer context length";
 
 const NO_PROJECTOR =
-  "this model has no projector, so it cannot see images here: create it with its mmproj file as a second FROM, or use another one";
+  "this model has no projector, so it takes no images or sounds here: create it with its mmproj file as a second FROM, or use another one";
 
 type Conversation = GenerateInput & { readonly kind: "messages" };
 
