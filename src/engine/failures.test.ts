@@ -45,7 +45,9 @@ async function interrupted(
 
 t.test("a runner killed while it answers, while idle, while it loads", async (t) => {
   const clock = new ManualClock();
-  await using tested = await testEngine({}, { clock });
+  const loaded: number[] = [];
+  const onLoadedChange = (): void => void loaded.push(tested.engine.status().loaded.length);
+  await using tested = await testEngine({}, { clock, onLoadedChange });
   const also = collect(tested, ENDLESS);
   await Promise.all([
     t.rejects(interrupted(tested, "SIGKILL"), DIED, "the request that runs"),
@@ -63,6 +65,7 @@ t.test("a runner killed while it answers, while idle, while it loads", async (t)
   process.kill(newestPid(tested), "SIGKILL");
   await loading;
   t.equal((await collect(tested, {})).text, ANSWER);
+  t.same(loaded, [1, 0, 1, 0, 1, 0, 1], "each time it was told");
 });
 
 t.test("a runner that keeps dying is started with longer and longer pauses", async (t) => {

@@ -49,6 +49,8 @@ export interface LlamaEngineDeps {
   /** What the machine can give to models. */
   readonly freeMemoryBytes?: () => number;
   readonly metrics?: Metrics;
+  /** A model is in memory now, or no longer. */
+  readonly onLoadedChange?: () => void;
 }
 
 /** Runs models of this node's store with llama.cpp, each in a process of its own. */

@@ -16,6 +16,7 @@ interface Resident extends LoadedRunner {
 interface Deps {
   readonly clock: Clock;
   readonly log: Logger;
+  readonly onLoadedChange?: () => void;
 }
 
 /** Made once, for each request ends an expiry. */
@@ -27,6 +28,7 @@ export class ModelHost {
   readonly queue: SlotQueue;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #onLoadedChange: Deps["onLoadedChange"];
   readonly #disposed = new AbortController();
   readonly #defaultKeepAliveMs: number;
   #keepAliveMs: number;
@@ -47,6 +49,7 @@ export class ModelHost {
     this.#keepAliveMs = options.keepAliveMs;
     this.#clock = deps.clock;
     this.#log = deps.log;
+    this.#onLoadedChange = deps.onLoadedChange;
     this.#idleSinceMs = deps.clock.nowMs();
   }
 
@@ -135,10 +138,15 @@ export class ModelHost {
   }
 
   #keep(resident: Resident): void {
-    this.#resident = resident;
+    this.#setResident(resident);
     void resident.runner.ended.then(() => {
-      if (this.#resident === resident) this.#resident = undefined;
+      if (this.#resident === resident) this.#setResident(undefined);
     });
+  }
+
+  #setResident(resident: Resident | undefined): void {
+    this.#resident = resident;
+    this.#onLoadedChange?.();
   }
 
   /** Its keep-alive is over: it goes now if it is idle, else as soon as it is. Whoever comes meanwhile is answered. */
@@ -182,8 +190,8 @@ export class ModelHost {
 
   async #dropRunner(): Promise<void> {
     const resident = this.#resident;
-    this.#resident = undefined;
     if (!resident) return;
+    this.#setResident(undefined);
     this.queue.changes.notify();
     await resident.runner[Symbol.asyncDispose]();
     this.#log.info({ model: this.model }, "model unloaded");

@@ -65,8 +65,12 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
   const models = stack.use(
     await ModelStore.open({ dir: options.OLLAMA_MODELS }, component("blobs")),
   );
+  let tellLoaded = (): void => {};
   const engine = stack.use(
-    await LlamaEngine.open(engineOptions(options), { ...component("engine"), models }),
+    await LlamaEngine.open(engineOptions(options), {
+      ...{ ...component("engine"), models },
+      onLoadedChange: () => tellLoaded(),
+    }),
   );
   const report = stack.use(await SelfReport.open(reportOptions(options), { ...deps, engine }));
   const mesh = stack.use(
@@ -77,6 +81,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<N
       directory: registry,
     }),
   );
+  tellLoaded = () => mesh.touch();
   const { view, replicas, streams } = mesh;
   stack.use(servePeers({ ...component("router"), streams, engine, models }));
   const { jobs, jobMetrics } = openNodeJobs(registry, stack, component("jobs"));
