@@ -16,7 +16,7 @@ export const runCommand: Command = {
   usage: "MODEL [PROMPT...] [OPTIONS]",
   help: [
     "Talks to a model: one answer to what comes on standard input and to PROMPT, or a conversation in a terminal.",
-    "A model that the cluster does not have is pulled first. One that sees gets the pictures whose paths are in a message.",
+    "A model that the cluster does not have is pulled first. One that sees or hears gets the pictures and sounds whose paths are in a message.",
     "",
     "  --system TEXT       what the model is told before",
     "  --format json       an answer that is JSON; or a JSON Schema that it follows",

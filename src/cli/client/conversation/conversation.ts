@@ -92,7 +92,7 @@ export class Conversation implements Disposable {
     this.#messages = [...asked, { role: "assistant", content }];
   }
 
-  /** The path of a picture begins as a command does. */
+  /** The path of a picture or a sound begins as a command does. */
   async #doOrAsk(line: string, signal: AbortSignal): Promise<void> {
     const message = isCommand(line) ? undefined : await userMessage(line, this.#settings);
     if (message?.images) await this.#ask(message, signal);
