@@ -1,9 +1,12 @@
+import { Template } from "./jinja/template.ts";
+import { traitsOf } from "./jinja/traits.ts";
 import type { Capability } from "./model.ts";
 import { canThink, outputFormatOf } from "./output-format.ts";
 
 /**
  * True when the file's Jinja template is used rather than the Go TEMPLATE beside it: since it offers more (tools, thinking),
  * or since the model has a renderer, which is what Ollama has built in of the same template; it ignores the TEMPLATE then, too.
+ * One that speaks of tools and shows none of them, or no call, is no match for a TEMPLATE that does.
  */
 export function prefersChatTemplate(
   chatTemplate: string | undefined,
@@ -12,7 +15,19 @@ export function prefersChatTemplate(
 ): boolean {
   if (chatTemplate === undefined) return false;
   if (renderer !== undefined) return true;
-  return chatTemplateCapabilities(chatTemplate).length > goTemplateCapabilities(goTemplate).length;
+  const own = goTemplateCapabilities(goTemplate);
+  if (chatTemplateCapabilities(chatTemplate).length <= own.length) return false;
+  return !own.includes("tools") || knowsTools(chatTemplate);
+}
+
+function knowsTools(chatTemplate: string): boolean {
+  try {
+    const template = new Template(chatTemplate);
+    const { showsTools, showsCalls, showsResults } = traitsOf(template, chatTemplate);
+    return showsTools && showsCalls && showsResults;
+  } catch {
+    return false; // It cannot be read.
+  }
 }
 
 /** Of a Jinja template. */

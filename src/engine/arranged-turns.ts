@@ -1,16 +1,28 @@
 import type { Message } from "../core/inference.ts";
-import type { TemplateTraits } from "./template-traits.ts";
+import type { TemplateTraits } from "../core/jinja/traits.ts";
 
 /**
  * The conversation in an order that the template can show: agents let the system speak in the middle, and users twice. Where it
- * cannot, all that the system says comes first and neighbours are one message, as Ollama has it for its own templates.
+ * cannot, all that the system says comes first and neighbours are one message, as Ollama has it for its own templates; where it has
+ * no place for the system at all, the first user says it.
  */
 export function arrangedTurns(
   messages: readonly Message[],
-  { systemAnywhere, usersInARow }: Pick<TemplateTraits, "systemAnywhere" | "usersInARow">,
+  {
+    takesSystem,
+    systemAnywhere,
+    usersInARow,
+  }: Pick<TemplateTraits, "takesSystem" | "systemAnywhere" | "usersInARow">,
 ): readonly Message[] {
   const turns = systemAnywhere ? messages : withSystemFirst(messages);
-  return usersInARow ? turns : withUsersJoined(turns);
+  const shown = takesSystem ? turns : withUserForSystem(turns);
+  return usersInARow && takesSystem ? shown : withUsersJoined(shown);
+}
+
+/** The user says it, in the first turn. */
+function withUserForSystem(messages: readonly Message[]): readonly Message[] {
+  const [first, ...others] = messages;
+  return first?.role === "system" ? [{ ...first, role: "user" }, ...others] : messages;
 }
 
 function withSystemFirst(messages: readonly Message[]): readonly Message[] {

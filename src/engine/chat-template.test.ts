@@ -50,7 +50,10 @@ t.test("what a template is given", (t) => {
     ["{{ enable_thinking }} {{ reasoning_effort }}", "true high"],
     ["{{ messages[1].reasoning_content }}", "hm"],
     ["{{ messages[1].tool_calls[0].function.arguments | tojson }}", '{"a": 1}'],
-    ["{{ messages[2].name }} {{ messages[2].tool_call_id }}", "add 1"],
+    [
+      "{% for m in messages %}{% for call in m.tool_calls or [] %}{{ call.function.arguments }}{% endfor %}{{ m.content }} {{ m.name }} {{ m.tool_call_id }}{% endfor %}",
+      'hi  {"a": 1}  2 add 1',
+    ],
   ];
   const options = {
     tools: [{ type: "function", function: { name: "add" } }],
@@ -85,7 +88,11 @@ t.test("an answer that has begun goes on", (t) => {
   const rows: readonly [string, readonly Message[], string][] = [
     [plain, [user, begun], "[user]hi[end][assistant]The sky"],
     [plain, [user, thought], "[user]hi[end][assistant]The sky"],
-    [plain, [user, call], "[user]hi[end][assistant][end][assistant]"],
+    [
+      plain,
+      [user, call],
+      '[user]hi[end][assistant]{"tool_calls":[{"name":"f","arguments":{},"id":"call00000"}]}[end][assistant]',
+    ],
     [plain, [begun], "[assistant]The sky[end][assistant]"],
     [plain, [user, begun, user], "[user]hi[end][assistant]The sky[end][user]hi[end][assistant]"],
     [thinks, [user, begun], "[user]hi[end][assistant]The sky"],
@@ -180,38 +187,118 @@ t.test("what templates do not agree about", (t) => {
     toolCalls: [{ id: "call_abcdefgh", name: "add", arguments: { a: 1 } }],
   };
   const answer: Message = { role: "tool", content: "2", toolCallId: "call_abcdefgh" };
-  const call = "messages[1].tool_calls[0]";
+  const ask: Message = { role: "user", content: "1 + 1?" };
+  const each = (inCall: string, inAnswer = "{{ m.content }}", before = "") =>
+    `{% for m in messages %}${before}{% for call in m.tool_calls or [] %}${inCall}{% endfor %}` +
+    `{% if m.role == 'tool' %}${inAnswer}{% endif %}{% endfor %}`;
+  const given = "{{ call.function.arguments }}";
   const rows: readonly (readonly [what: string, jinja: string, expected: string])[] = [
     [
       "arguments that are put in as text (DeepSeek)",
-      `{{ 'x' + ${call}['function']['arguments'] }}`,
-      'x{"a":1}',
+      each("{{ 'x' + call['function']['arguments'] }}"),
+      'x{"a":1}2',
     ],
     [
       "arguments that are looked at first (Qwen)",
-      `{% if ${call}.function.arguments is string %}text{% else %}{{ ${call}.function.arguments | tojson }}{% endif %}`,
-      '{"a": 1}',
+      each(
+        "{% if call.function.arguments is string %}text{% else %}{{ call.function.arguments | tojson }}{% endif %}",
+      ),
+      '{"a": 1}2',
     ],
     [
       "ids of nine letters only (Mistral)",
-      `{% if ${call}.id | length != 9 %}{{ raise_exception('length 9') }}{% endif %}{{ ${call}.id == messages[2].tool_call_id }}`,
-      "true",
+      each(
+        `{% if call.id | length != 9 %}{{ raise_exception('length 9') }}{% endif %}${given}{{ call.id }} `,
+        "{{ m.content }} {{ m.tool_call_id }}",
+      ),
+      '{"a": 1}call00000 2 call00000',
     ],
     [
       "ids of which it takes nine letters (Mistral Small)",
-      `{% if ${call}.id | length < 9 %}{{ raise_exception('length 9') }}{% endif %}{{ ${call}.id[-9:] }}`,
-      "call00000",
+      each(
+        `{% if call.id | length < 9 %}{{ raise_exception('length 9') }}{% endif %}${given}{{ call.id[-9:] }} `,
+      ),
+      '{"a": 1}call00000 2',
     ],
     [
       "no content with thinking and calls (gpt-oss)",
-      "{% if messages[1].content and messages[1].thinking %}{{ raise_exception('Cannot pass both content and thinking in') }}{% endif %}ok",
-      "ok",
+      each(
+        given,
+        "{{ m.content }}",
+        "{% if m.content and m.thinking %}{{ raise_exception('Cannot pass both content and thinking in') }}{% endif %}{{ m.thinking }}",
+      ),
+      'hm{"a": 1}2',
     ],
-    ["the tool's name with its answer", "{{ messages[2].name }}", "add"],
+    [
+      "the tool's name with its answer",
+      each(given, "{{ m.content }} {{ m.name }}"),
+      '{"a": 1}2 add',
+    ],
+    [
+      "calls without content alone (DeepSeek)",
+      each(
+        "{% if m.content is none %}{{ call.function.arguments }}{% endif %}",
+        "{{ m.content }}",
+        "{% if m.content is not none and m.role != 'tool' %}[{{ m.content }}]{% endif %}",
+      ),
+      '[1 + 1?][One moment.]{"a": 1}2',
+    ],
+    [
+      "no calls (Granite)",
+      "{% for m in messages %}{% if m.role in ['user', 'assistant'] %}[{{ m.role }}]{{ m.content }}{% endif %}{% endfor %}",
+      '[user]1 + 1?[assistant]One moment.\n{"tool_calls":[{"name":"add","arguments":{"a":1},"id":"call_abcdefgh"}]}' +
+        '[user]{"tool_response":{"tool":"add","content":"2","tool_call_id":"call_abcdefgh"}}',
+    ],
+    [
+      "nothing of the system, and turns that alternate (Gemma 2)",
+      "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('no') }}{% endif %}[{{ m.role }}]{{ m.content }}{% endfor %}",
+      '[user]be brief\n\n1 + 1?[assistant]One moment.\n{"tool_calls":[{"name":"add","arguments":{"a":1},"id":"call_abcdefgh"}]}' +
+        '[user]{"tool_response":{"tool":"add","content":"2","tool_call_id":"call_abcdefgh"}}',
+    ],
+    [
+      "content in parts (Llama Guard 3)",
+      "{% for m in messages %}{% for part in m.content | selectattr('type', 'equalto', 'text') %}[{{ m.role }}]{{ part.text }}{% endfor %}{% endfor %}",
+      '[system]be brief[user]1 + 1?[assistant]One moment.\n{"tool_calls":[{"name":"add","arguments":{"a":1},"id":"call_abcdefgh"}]}[tool]2',
+    ],
+    [
+      "the system's content in parts (Gemma 3)",
+      "{% for m in messages %}[{{ m.role }}]{% if m.role == 'system' %}{{ m.content[0]['text'] + '.' }}{% else %}{{ m.content }}{% endif %}{% endfor %}",
+      '[system]be brief.[user]1 + 1?[assistant]One moment.\n{"tool_calls":[{"name":"add","arguments":{"a":1},"id":"call_abcdefgh"}]}[tool]2',
+    ],
   ];
   for (const [what, jinja, expected] of rows) {
     const model = { jinja, go: undefined, bosToken: "", eosToken: "" };
-    t.equal(renderConversation(model, [user, calls, answer], {}, 0), expected, what);
+    const messages = /system|Guard/.test(what)
+      ? [system, ask, calls, answer]
+      : [ask, calls, answer];
+    t.equal(renderConversation(model, messages, {}, 0), expected, what);
   }
+  t.end();
+});
+
+t.test("two calls at once, for a template that takes one (Llama 3)", (t) => {
+  const jinja =
+    "{% for m in messages %}[{{ m.role }}]{% if m.tool_calls %}" +
+    "{% if m.tool_calls | length != 1 %}{{ raise_exception('single') }}{% endif %}" +
+    "{{ m.tool_calls[0].function.arguments }}{% endif %}{{ m.content }}{% endfor %}";
+  const call = (id: string, a: number) => ({ id, name: "add", arguments: { a } });
+  const both: Message = {
+    ...{ role: "assistant", content: "Now.", thinking: "hm" },
+    toolCalls: [call("x", 1), call("y", 2)],
+  };
+  const answer = (id: string, content: string): Message => ({
+    ...{ role: "tool", content, toolCallId: id },
+  });
+  const model = { jinja, go: undefined, bosToken: "", eosToken: "" };
+  const messages = [user, both, answer("y", "Y"), answer("x", "X"), user];
+  t.equal(
+    renderConversation(model, messages, {}, 0),
+    '[user]hi[assistant]{"a": 1}Now.[tool]X[assistant]{"a": 2}[tool]Y[user]hi',
+  );
+  t.equal(
+    renderConversation(model, [user, both, answer("x", "X")], {}, 0),
+    '[user]hi[assistant]{"a": 1}Now.[tool]X[assistant]{"a": 2}',
+    "one without an answer",
+  );
   t.end();
 });

@@ -1,13 +1,14 @@
-import { Template } from "@huggingface/jinja";
 import { InferenceError, messageOf } from "../core/errors.ts";
 import type { GenerateInput, Message } from "../core/inference.ts";
+import { Template } from "../core/jinja/template.ts";
+import { contentOf, type TemplateTraits, traitsOf } from "../core/jinja/traits.ts";
 import { type OutputFormat, outputFormatOf } from "../core/output-format.ts";
 import { withoutEarlierThinking } from "../core/think-tags.ts";
 import { arrangedTurns } from "./arranged-turns.ts";
 import { continued } from "./continued-answer.ts";
 import { hasInfill, renderGoConversation, renderGoInfill } from "./go-chat-template.ts";
 import { linkedCalls } from "./linked-calls.ts";
-import { type TemplateTraits, traitsOf } from "./template-traits.ts";
+import { toldCalls } from "./told-calls.ts";
 
 type Conversation = GenerateInput & { readonly kind: "messages" };
 
@@ -113,10 +114,10 @@ function renderJinja(
   const { template, traits, output } = parsed(jinja);
   const begun = messages.length > 1 ? begunAnswer(messages) : undefined;
   const before = begun ? messages.slice(0, -1) : messages;
-  const turns = arrangedTurns(before, traits);
-  const linked = linkedCalls(turns, { renames: traits.nineCharIds });
+  const linked = linkedCalls(before, { renames: traits.nineCharIds });
+  const turns = arrangedTurns(toldCalls(linked, traits), traits);
   const prompt = template.render({
-    messages: linked.map((message) => templateMessage(message, traits)),
+    messages: turns.map((message) => templateMessage(message, traits)),
     ...(tools?.length && { tools }),
     add_generation_prompt: true,
     ...{ bos_token: bosToken, eos_token: eosToken },
@@ -151,10 +152,13 @@ function templateMessage(
   message: Message,
   traits: TemplateTraits,
 ): Readonly<Record<string, unknown>> {
-  const isTooMuch = traits.callsWithoutContent && message.thinking && message.toolCalls?.length;
+  const asParts = message.role === "system" ? traits.systemAsParts : traits.contentAsParts;
+  const calls = message.toolCalls?.length;
+  const isTooMuch = traits.callsWithoutContent && message.thinking && calls;
+  const isNothing = traits.callsWithNull && message.content === "" && calls;
   return {
     role: message.role,
-    content: isTooMuch ? "" : message.content,
+    content: isNothing ? null : contentOf(isTooMuch ? "" : message.content, asParts),
     ...(message.thinking && {
       thinking: message.thinking,
       reasoning_content: message.thinking,

@@ -132,3 +132,25 @@ t.test("what Ollama does on the way", async (t) => {
   t.notOk(hasInfill("{{ .Prompt }}"));
   t.ok(hasInfill("{{ if .Suffix }}{{ .Suffix }}{{ end }}"));
 });
+
+t.test("a tool has every field that Ollama's type has, and prints those that were sent", (t) => {
+  const template =
+    "{{ range .Messages }}{{ end }}{{ range .Tools }}{{ .Function.Description }}|{{ len .Function.Parameters.Required }}|" +
+    "{{ range $name, $of := .Function.Parameters.Properties }}{{ $name }}={{ $of.Description }};{{ len $of.Enum }}{{ end }}|{{ .Items }}|{{ . }}{{ end }}";
+  const bare = {
+    type: "function",
+    function: {
+      name: "f",
+      parameters: { type: "object", properties: { constructor: { type: "x" } } },
+    },
+  };
+  t.equal(
+    renderGoConversation(template, { messages: [user], tools: [bare] }, 0),
+    `|0|constructor=;0|<no value>|${JSON.stringify(bare)}`,
+  );
+  t.equal(
+    renderGoConversation("{{ .Messages }}{{ .Tools }}", { messages: [], tools: [1] }, 0),
+    "[][1]",
+  );
+  t.end();
+});

@@ -131,19 +131,26 @@ function printed(args: readonly GoValue[]): string {
   }, "");
 }
 
-/** The verbs that templates use, with flags, width and precision. */
+/** As many as a conversation has messages: templates count by the length of a text so wide. */
+const WIDTH_MAX = 10_000;
+
+/** The verbs that templates use, with flags, width and precision, which * takes from the arguments. */
 function formatted(format: string, args: readonly GoValue[]): string {
   let next = 0;
   return format.replace(
-    /%([-+0 ]*)(\d*)(?:\.(\d+))?([a-zA-Z%])/g,
-    (_all, flags: string, width: string, precision: string | undefined, verb: string) => {
+    /%([-+0 ]*)(\*|\d*)(?:\.(\*|\d*))?([a-zA-Z%])/g,
+    (_all, flags: string, wide: string, precise: string | undefined, verb: string) => {
       if (verb === "%") return "%";
+      const width = wide === "*" ? args[next++] : Number(wide);
+      const bad = typeof width === "number" ? "" : "%!(BADWIDTH)";
+      const precision = precise === "*" ? args[next++] : precise && Number(precise);
       const arg = args[next++];
-      if (arg === undefined) return `%!${verb}(MISSING)`;
-      const text = verbatim(verb, arg, precision === undefined ? undefined : Number(precision));
-      const size = Math.min(1_000, Number(width));
-      if (flags.includes("-")) return text.padEnd(size);
-      return text.padStart(size, flags.includes("0") && typeof arg === "number" ? "0" : " ");
+      if (arg === undefined) return `${bad}%!${verb}(MISSING)`;
+      const text = verbatim(verb, arg, typeof precision === "number" ? precision : undefined);
+      const size = typeof width === "number" ? Math.min(WIDTH_MAX, Math.abs(width)) : 0;
+      const isLeft = flags.includes("-") || Number(width) < 0;
+      if (isLeft) return bad + text.padEnd(size);
+      return bad + text.padStart(size, flags.includes("0") && typeof arg === "number" ? "0" : " ");
     },
   );
 }

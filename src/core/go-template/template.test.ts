@@ -56,6 +56,10 @@ const RENDERED: readonly (readonly [source: string, text: string])[] = [
   ["{{ len .Name }}{{ len .Map }}", "32"],
   ['{{ .Name | printf "%s-%s" "x" }}', "x-Ada"],
   [
+    '{{ len (printf "a%*s" 3 "") }}|{{ printf "%-*d|%*.*f|%*d" 4 7 6 2 1.5 "x" 1 }}',
+    "4|7   |  1.50|%!(BADWIDTH)1",
+  ],
+  [
     '{{ printf "%5d|%-4s|%03d|%q|%.2f|%v|%%" 42 "ab" 7 "q" 1.5 true }}',
     '   42|ab  |007|"q"|1.50|true|%',
   ],

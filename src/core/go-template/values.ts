@@ -36,6 +36,15 @@ export function goJson(value: GoValue): string {
   );
 }
 
+/** The object as a struct that has these fields too, with Go's zero values: to ask for, never to list or print. */
+export function withZeros(
+  value: { readonly [key: string]: GoValue },
+  zeros: { readonly [name: string]: GoValue },
+): GoValue {
+  const struct: { readonly [key: string]: GoValue } = Object.create(zeros);
+  return Object.defineProperties(struct, Object.getOwnPropertyDescriptors(value));
+}
+
 /**
  * A field. Ollama's types have Go's names for what is lower case in JSON, so case does not count; a field that is not there is
  * nil, where Go would refuse one of a struct.
@@ -48,7 +57,10 @@ export function fieldOf(value: GoValue, name: string): GoValue | undefined {
   const key = Object.keys(value).find(
     (known) => known.replaceAll("_", "").toLowerCase() === wanted,
   );
-  return key === undefined ? null : (value[key] ?? null);
+  if (key !== undefined) return value[key] ?? null;
+  const zeros: unknown = Object.getPrototypeOf(value);
+  if (typeof zeros !== "object" || zeros === null || zeros === Object.prototype) return null;
+  return Object.hasOwn(zeros, name) ? (value[name] ?? null) : null;
 }
 
 export function isList(value: GoValue): value is readonly GoValue[] {
