@@ -1,5 +1,6 @@
 import { GoTemplate } from "../core/go-template/template.ts";
-import { type GoValue, isObject, withZeros } from "../core/go-template/values.ts";
+import { toolStruct } from "../core/go-template/tool-struct.ts";
+import type { GoValue } from "../core/go-template/values.ts";
 import type { Message } from "../core/inference.ts";
 
 export interface GoConversation {
@@ -27,7 +28,11 @@ export function renderGoConversation(
   const { system, turns } = collated(messages);
   const context = { nowMs };
   if (template.uses("messages")) {
-    const data = { System: system, Messages: turns.map(messageOf), Tools: tools.map(toolOf) };
+    const data = {
+      System: system,
+      Messages: turns.map(messageOf),
+      Tools: tools.map((tool) => toolStruct(jsonOf(tool))),
+    };
     return template.render({ ...data, Response: "", ...thinking }, context);
   }
   let text = "";
@@ -95,41 +100,6 @@ function messageOf(message: Message): GoValue {
     ToolName: message.toolName ?? "",
     ToolCallID: message.toolCallId ?? "",
   };
-}
-
-/** Fields of Ollama's types which a client need not send (its api/types.go). */
-const TOOL = { Type: "", Function: null };
-const FUNCTION = { Name: "", Description: "", Parameters: null };
-const PARAMETERS = { Type: "", Required: [], Properties: {} };
-const PROPERTY = { Type: "", Description: "", Enum: [], AnyOf: [], Items: null };
-
-function toolOf(tool: unknown): GoValue {
-  return struct(jsonOf(tool), TOOL, "function", (called) =>
-    struct(called, FUNCTION, "parameters", (parameters) =>
-      struct(parameters, PARAMETERS, "properties", propertiesOf),
-    ),
-  );
-}
-
-function propertiesOf(value: GoValue): GoValue {
-  if (!isObject(value)) return value;
-  const properties = Object.entries(value).map(([name, property]) => [
-    name,
-    struct(property, PROPERTY),
-  ]);
-  return Object.fromEntries(properties);
-}
-
-/** What is no object stays as it is. */
-function struct(
-  value: GoValue,
-  zeros: { readonly [name: string]: GoValue },
-  field = "",
-  inner: (value: GoValue) => GoValue = (same) => same,
-): GoValue {
-  if (!isObject(value)) return value;
-  const entries = Object.entries(value).map(([key, of]) => [key, key === field ? inner(of) : of]);
-  return withZeros(Object.fromEntries(entries), zeros);
 }
 
 /** Whatever came as JSON is JSON. */

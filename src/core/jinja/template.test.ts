@@ -24,6 +24,11 @@ const ROWS: readonly (readonly [template: string, expected: string])[] = [
   ["{{ '-+a-+'.strip('+-') }}|{{ ' a '.strip() }}|{{ ' a '.lstrip() }}|", "a|a|a |"],
   ["{{ 'xax' | trim('x') }}|{{ ' a ' | trim }}", "a|a"],
   ["{{ true | string }}{{ none | string }}{{ 1 | string }}{{ 'a' | string }}", "TrueNone1a"],
+  [
+    "{{ [1, 1.0, 'it\\'s', 'a\"b', 'a\\'\"', '\\n\\\\', true, none, []] | string }}",
+    `[1, 1.0, "it's", 'a"b', 'a\\'"', '\\n\\\\', True, None, []]`,
+  ],
+  ["{{ map | string }}{{ {'a': {'b': ['c']}} | string }}", "{'x': 1, 'y': 2}{'a': {'b': ['c']}}"],
   ["{% set x = text.strip('\\n').split('</think>')[-1].lstrip('\\n') %}{{ x }}", "aé😀"],
 ];
 

@@ -1,4 +1,5 @@
 import { Interpreter, Template } from "@huggingface/jinja";
+import { pythonWords, type RuntimeValue } from "./python-words.ts";
 
 // What chat templates in use ask of Jinja (https://jinja.palletsprojects.com/en/stable/templates/) and of Python, and the library
 // lacks: loops over a text, `select`, `reject` and `map` by name, the characters that `strip` and `trim` shall take away, and
@@ -13,9 +14,7 @@ interface Node {
   readonly value?: unknown;
 }
 
-interface Value {
-  readonly type: string;
-  readonly value: unknown;
+interface Value extends RuntimeValue {
   __bool__(): { readonly value: boolean };
 }
 
@@ -98,23 +97,15 @@ function list(value: readonly Node[]): Node {
   return { type: "ArrayLiteral", value };
 }
 
-/** As Python's str() says it; the library has JSON's words, or none. */
-function pythonWord({ type, value }: Value): string | undefined {
-  if (type === "NullValue") return "None";
-  if (type !== "BooleanValue") return undefined;
-  return value === true ? "True" : "False";
-}
-
 function filtered(node: Filter, environment: Environment, evaluated: Evaluate): Node {
   const { callee, args = [] } = node.filter;
   const name = `${callee?.value ?? node.filter.value}`;
   if (!/^(string|trim|map|(select|reject)(attr)?)$/.test(name)) return node;
   const operand = evaluated(node.operand);
   const same: Node = { ...node, ...{ operand: constant(operand) } };
-  if (name === "string") {
-    const word = pythonWord(operand);
-    return word === undefined ? same : text(word);
-  }
+  const words = pythonWords(operand);
+  if (words !== undefined && /^(string|trim)$/.test(name)) return text(words);
+  if (name === "string") return same;
   if (name === "trim") return withoutEnds(operand, args[0] && evaluated(args[0]), "strip") ?? same;
   const items = evaluated(listNode(operand)).value;
   if (!Array.isArray(items)) return same;
