@@ -1,7 +1,7 @@
 import type { Context } from "hono";
-import { messageOf } from "../../core/errors.ts";
 import { MEDIA_BYTES_MAX } from "../../core/media.ts";
 import { HttpError } from "../http/http-error.ts";
+import { FormError, type FormPart, parseMultipart } from "../http/multipart.ts";
 import { readBytes } from "../http/read-body.ts";
 import { noteModel } from "../http/recorded.ts";
 import type { ApiEnv } from "../http/request-signal.ts";
@@ -22,27 +22,25 @@ const OTHERS_BYTES_MAX = 256 * 1_024;
 /** Go's, whose words these are. */
 const PARTS_MAX = 1_000;
 
-/** A form as RFC 7578 has it. The checks come in Ollama's order. */
+/** The checks come in Ollama's order. */
 export async function readTranscriptionForm(
   c: Context<ApiEnv>,
   bytesMax: number,
 ): Promise<TranscriptionForm> {
   const type = c.req.header("content-type") ?? "";
   const body = await readBytes(c.req.raw, Math.min(bytesMax, MEDIA_BYTES_MAX + OTHERS_BYTES_MAX));
-  const form = await parseForm(type, body);
-  const text = (name: string): string => {
-    const value = form.get(name);
-    return typeof value === "string" ? value : "";
-  };
+  const parts = parseForm(type, body);
+  const text = (field: string): string =>
+    parts.find(({ name, isFile }) => name === field && !isFile)?.body.toString("utf8") ?? "";
   const model = text("model");
   noteModel(c, { model });
   if (model === "") throw refusal("model is required", "model");
-  const file = form.get("file");
-  if (!(file instanceof File)) throw refusal("file is required: http: no such file", "file");
-  if (file.size === 0) throw refusal("audio file is empty", "file");
+  const file = parts.find(({ name, isFile }) => name === "file" && isFile);
+  if (!file) throw refusal("file is required: http: no such file", "file");
+  if (file.body.length === 0) throw refusal("audio file is empty", "file");
   return {
     model,
-    audio: Buffer.from(await file.arrayBuffer()).toString("base64"),
+    audio: file.body.toString("base64"),
     responseFormat: text("response_format"),
     language: text("language"),
     prompt: text("prompt"),
@@ -51,30 +49,18 @@ export async function readTranscriptionForm(
   };
 }
 
-async function parseForm(type: string, body: Buffer): Promise<FormData> {
-  if (!/^multipart\/form-data(;|$)/i.test(type)) {
+function parseForm(type: string, body: Buffer): readonly FormPart[] {
+  if (!/^multipart\/form-data\s*(;|$)/i.test(type)) {
     throw unreadable("request Content-Type isn't multipart/form-data");
   }
-  const [, quoted, bare] = /boundary=(?:"([^"]+)"|([^";\s]+))/i.exec(type) ?? [];
+  const [, quoted, bare] = /;\s*boundary=(?:"([^"]+)"|([^";\s]+))/i.exec(type) ?? [];
   const boundary = quoted ?? bare;
   if (boundary === undefined) throw unreadable("no multipart boundary param in Content-Type");
-  if (countOf(body, `--${boundary}`) > PARTS_MAX) throw unreadable("multipart: message too large");
   try {
-    return await new Response(new Uint8Array(body), {
-      headers: { "Content-Type": type },
-    }).formData();
+    return parseMultipart(body, boundary, PARTS_MAX);
   } catch (error) {
-    const { cause } = error instanceof Error ? error : {};
-    throw unreadable(messageOf(cause ?? error));
+    throw error instanceof FormError ? unreadable(error.message) : error;
   }
-}
-
-/** No further than PARTS_MAX. */
-function countOf(body: Buffer, mark: string): number {
-  let count = 0;
-  let at = body.indexOf(mark);
-  for (; at >= 0 && count <= PARTS_MAX; at = body.indexOf(mark, at + mark.length)) count++;
-  return count;
 }
 
 function unreadable(why: string): HttpError {

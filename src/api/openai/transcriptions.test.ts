@@ -90,6 +90,18 @@ t.test("what the model is asked", async (t) => {
   }
 });
 
+t.test("the file is the first that is one, as in Go", async (t) => {
+  const form = new FormData();
+  form.append("file", "a text");
+  for (const [name, value] of formOf({ model: undefined })) form.append(name, value);
+  form.append("file", fileOf(TRIANGLE.flac));
+  form.append("model", "ultravox");
+  form.append("model", "none");
+  const cluster = hearing();
+  t.equal((await post(cluster, form)).status, 200);
+  t.match(cluster.inference.generated[0]?.input, { messages: [{}, { images: [WAV] }] });
+});
+
 t.test("events", async (t) => {
   const response = await post(hearing(said(" Hello"), said(" there.")), formOf({ stream: "true" }));
   t.equal(response.headers.get("content-type"), "text/event-stream");
