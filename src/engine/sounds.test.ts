@@ -5,7 +5,7 @@ import { TRIANGLE, tone, triangle, wav } from "../../test/fixtures/sounds.ts";
 import { testEngine } from "../../test/fixtures/test-engine.ts";
 import { plainPng } from "../../test/fixtures/vision-projector.ts";
 import type { GenerateInput } from "../core/inference.ts";
-import { collect, ending, user } from "./engine.contract.ts";
+import { collect, ending, generate, user } from "./engine.contract.ts";
 
 const LOW = tone(440);
 const HIGH = tone(2_000);
@@ -85,6 +85,22 @@ t.test("sounds", async (t) => {
       await t.rejects(refused, { code: "INVALID_REQUEST", message }, what);
     }
     t.ok(await story(LOW));
+    t.same(tested.runnerPids, [pid]);
+  });
+
+  await t.test("whoever leaves while sounds are read keeps nobody waiting", async (t) => {
+    const [pid] = tested.runnerPids;
+    const long = tone(440, 60);
+    const whole = await story(long);
+    const left = [0, 1, 2].map(async () => {
+      for await (const { type } of generate(tested, { input: heard(STORY, long) })) {
+        // The library has just been asked.
+        if (type === "started") break;
+      }
+    });
+    const [answer, other] = await Promise.all([story(long), story(LOW), ...left]);
+    t.equal(answer, whole);
+    t.equal(other, await story(LOW));
     t.same(tested.runnerPids, [pid]);
   });
 

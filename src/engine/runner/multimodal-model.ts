@@ -11,6 +11,7 @@ import {
 } from "./multimodal-library.ts";
 import { readableSound } from "./readable-sound.ts";
 import type { RunnerModel } from "./runner-model.ts";
+import { type Turn, Turns } from "./turns.ts";
 import { readablePicture } from "./webp.ts";
 
 /** A picture or a sound takes the library seconds, in which it answers nobody: whoever waits is told, lest it takes that for a stall. */
@@ -62,6 +63,11 @@ export class MultimodalModel {
   readonly text: RunnerModel;
   readonly #context: MultimodalContext;
   readonly #counts = new Map<string, number>();
+  /**
+   * From when the library is asked for something until it has read that. It holds a lock while it reads a prompt, however long
+   * the sounds in it: whoever asked for an answer then, or took one back, would stand still with this whole process.
+   */
+  readonly #turns = new Turns();
 
   private constructor(text: RunnerModel, context: MultimodalContext) {
     this.text = text;
@@ -112,7 +118,7 @@ export class MultimodalModel {
           : { dataUrl: readableImage(base64), seconds: 0 };
       seconds += readable.seconds;
       requirePossible(given, seconds);
-      const tokens = await this.#countTokens(base64, kind, readable.dataUrl);
+      const tokens = await this.#countTokens(base64, kind, readable.dataUrl, signal);
       media.set(base64, { ...readable, tokens });
       signal.throwIfAborted();
     }
@@ -130,10 +136,18 @@ export class MultimodalModel {
   }
 
   /** The library does not survive a prompt whose picture or sound fails here. */
-  async #countTokens(base64: string, kind: MediumKind, dataUrl: string): Promise<number> {
+  async #countTokens(
+    base64: string,
+    kind: MediumKind,
+    dataUrl: string,
+    signal: AbortSignal,
+  ): Promise<number> {
     const hash = createHash("sha256").update(base64).digest("base64");
     const known = this.#counts.get(hash);
     if (known !== undefined) return known;
+    using turn = this.#turns.take();
+    await turn.come;
+    signal.throwIfAborted();
     try {
       const { tokens } = await this.#context.tokenize(MEDIA_MARK, [dataUrl]);
       // Beside its own there is what begins a text.
@@ -150,10 +164,22 @@ export class MultimodalModel {
 
   /** Leaving early, or aborting, cancels it. */
   async *answer(ask: MultimodalAsk, signal: AbortSignal): AsyncGenerator<MultimodalStep> {
+    using turn = this.#turns.take();
+    if (await isSilent((wake) => void turn.come.then(wake))) yield { kind: "silent" };
+    await turn.come;
+    if (!signal.aborted) yield* this.#answered(ask, turn, signal);
+  }
+
+  async *#answered(
+    ask: MultimodalAsk,
+    turn: Turn,
+    signal: AbortSignal,
+  ): AsyncGenerator<MultimodalStep> {
     // No more than the context holds.
     const results: MultimodalResult[] = [];
     let wake = (): void => {};
     const { requestId } = this.#context.queueCompletion(this.#options(ask), (error, result) => {
+      turn.end();
       results.push(error ? {} : result);
       wake();
     });
@@ -165,7 +191,7 @@ export class MultimodalModel {
       while (!ended && !signal.aborted) {
         const result = results.shift();
         if (result) {
-          ended = result.token === undefined;
+          ended = isEnd(result);
           isTold = false;
           yield stepOf(result);
         } else if (await isSilent((resolve) => (wake = resolve))) {
@@ -175,8 +201,15 @@ export class MultimodalModel {
       }
     } finally {
       signal.removeEventListener("abort", onAbort);
-      if (!ended) this.#context.cancelRequest(requestId);
+      if (!ended) await this.#cancel(requestId, () => results.some(isEnd));
     }
+  }
+
+  /** Also when its own prompt has been read: the library cannot leave one half read. */
+  async #cancel(requestId: number, hasEnded: () => boolean): Promise<void> {
+    using turn = this.#turns.take();
+    await turn.come;
+    if (!hasEnded()) this.#context.cancelRequest(requestId);
   }
 
   #options(ask: MultimodalAsk): Readonly<Record<string, unknown>> {
@@ -226,6 +259,10 @@ function readableImage(base64: string): string {
   const problem = problemWithPicture(Buffer.from(base64, "base64"));
   if (problem !== undefined) throw new InferenceError("INVALID_REQUEST", problem);
   return `data:image/png;base64,${readablePicture(base64)}`;
+}
+
+function isEnd(result: MultimodalResult): boolean {
+  return result.token === undefined;
 }
 
 function stepOf(result: MultimodalResult): MultimodalStep {
