@@ -1,5 +1,6 @@
 import { enableCompileCache } from "node:module";
 import path from "node:path";
+import "./core/remembered-imports.ts";
 
 // A quarter of what a node takes to load is the compiler's, whose work V8 can keep. Beside the packages, where only who
 // may change the code can write, and not in /tmp; where that is nobody, nothing is kept. Before the first import of ours.

@@ -1,3 +1,4 @@
+import "../../core/remembered-imports.ts";
 import { testOnlyGpuBinaries } from "./binary-test.ts";
 
 // The engine decides when a runner ends. A terminal's or a service manager's signals reach the whole group, but a node that
