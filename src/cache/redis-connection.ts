@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions as Settings } from "ioredis";
+import type { Redis, RedisOptions as Settings } from "ioredis";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Waiting } from "../core/ports.ts";
@@ -30,11 +30,11 @@ export class RedisConnection implements AsyncDisposable {
   readonly #lost = new AbortController();
   #prefix = "";
 
-  private constructor(options: RedisOptions, deps: RedisConnectionDeps) {
+  private constructor(Client: typeof Redis, options: RedisOptions, deps: RedisConnectionDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.#commands = new Redis(settingsOf(options));
-    this.#messages = new Redis(settingsOf(options));
+    this.#commands = new Client(settingsOf(options));
+    this.#messages = new Client(settingsOf(options));
   }
 
   /** Rejects with a RedisError, also when no answer comes. */
@@ -43,8 +43,10 @@ export class RedisConnection implements AsyncDisposable {
     deps: RedisConnectionDeps,
     { signal }: Waiting,
   ): Promise<RedisConnection> {
+    // Loaded here: a node without a Redis starts sooner.
+    const { Redis: Client } = await import("ioredis");
     signal.throwIfAborted();
-    const connection = new RedisConnection(options, deps);
+    const connection = new RedisConnection(Client, options, deps);
     const onAbort = (): void => connection.#lost.abort(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
     try {
