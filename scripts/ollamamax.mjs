@@ -14,8 +14,11 @@ if (!existsSync(bundled)) {
 // The same as src/core/node-arguments.ts, which this file cannot read before it has Node 24.
 const nodeArguments = ["--max-semi-space-size=4"];
 const main = join(root, "src", "main.ts");
+// The same as src/main.ts uses. Given to it, it need not be stripped of its own types before it can say so.
+const compiled = join(root, "node_modules", ".cache", "compiled");
 const child = spawn(bundled, [...nodeArguments, main, ...process.argv.slice(2)], {
   stdio: "inherit",
+  env: { NODE_COMPILE_CACHE: compiled, ...process.env },
 });
 // The terminal sends Ctrl-C to both; other signals come to this process alone and are handed on.
 process.on("SIGINT", () => {});
