@@ -2,8 +2,12 @@
 // with Jinja2 (on Debian: golang-go, python3-jinja2): node scripts/template-references/make.ts
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import path from "node:path";
-import { realTemplates, referenceDigest } from "../../test/fixtures/real-templates.ts";
+import {
+  REFERENCES,
+  REFUSED,
+  realTemplates,
+  referenceDigest,
+} from "../../test/fixtures/real-templates.ts";
 import { goCases, jinjaCases, type TemplateCase } from "../../test/fixtures/template-cases.ts";
 
 const HERE = import.meta.dirname;
@@ -15,7 +19,7 @@ function rendered(command: string, args: readonly string[], cases: readonly Temp
     maxBuffer: OUTPUT_BYTES_MAX,
   });
   const texts: readonly (string | null)[] = JSON.parse(output);
-  return texts.map((text) => text !== null && referenceDigest(text));
+  return texts.map((text) => (text === null ? REFUSED : referenceDigest(text)));
 }
 
 const templates = await realTemplates();
@@ -31,10 +35,8 @@ const jinja = rendered(
 );
 const goCount = goCases("").length;
 const jinjaCount = jinjaCases("").length;
-const references = templates.map(({ model }, at) => ({
-  model,
-  go: go.slice(at * goCount, (at + 1) * goCount),
-  jinja: jinja.slice(at * jinjaCount, (at + 1) * jinjaCount),
-}));
-const file = path.join(HERE, "../../test/fixtures/template-references.json");
-writeFileSync(file, `${JSON.stringify(references)}\n`);
+const lines = templates.map(({ model }, at) => {
+  const ofGo = go.slice(at * goCount, (at + 1) * goCount);
+  return [model, ...ofGo, ...jinja.slice(at * jinjaCount, (at + 1) * jinjaCount)].join(" ");
+});
+writeFileSync(REFERENCES, `${lines.join("\n")}\n`);

@@ -1,5 +1,6 @@
 import t from "tap";
 import {
+  REFUSED,
   realTemplates,
   referenceDigest,
   templateReferences,
@@ -27,21 +28,20 @@ t.test("real models' templates are rendered as Go and Python do", async (t) => {
   const templates = await realTemplates();
   t.same(
     templates.map(({ model }) => model),
-    references.map(({ model }) => model),
+    references.map(([model]) => model),
     "made anew by scripts/template-references, when the package has changed",
   );
   for (const [at, { model, gguf, ollama }] of templates.entries()) {
-    const wanted = references[at];
-    const rows = [
-      ["go", wanted?.go, goCases(ollama.template).map((one) => () => renderedGo(one))],
-      ["jinja", wanted?.jinja, jinjaCases(gguf).map((one) => () => renderedJinja(one))],
-    ] as const;
-    for (const [language, digests = [], renders] of rows) {
-      for (const [index, render] of renders.entries()) {
-        // What they refuse is a matter of each one's own.
-        if (digests[index] === false) continue;
-        t.equal(referenceDigest(render()), digests[index], `${model} ${language} ${index}`);
-      }
+    const [, ...digests] = references[at] ?? [];
+    const renders = [
+      ...goCases(ollama.template).map((one) => () => renderedGo(one)),
+      ...jinjaCases(gguf).map((one) => () => renderedJinja(one)),
+    ];
+    t.equal(digests.length, renders.length, model);
+    for (const [index, render] of renders.entries()) {
+      // What they refuse is a matter of each one's own.
+      if (digests[index] === REFUSED) continue;
+      t.equal(referenceDigest(render()), digests[index], `${model}, case ${index}`);
     }
   }
 });
