@@ -1,4 +1,4 @@
-import type { ModelDescription } from "../core/model.ts";
+import type { DescribeOptions, ModelDescription } from "../core/model.ts";
 import { prefersChatTemplate } from "../core/template-choice.ts";
 import { type Gguf, type GgufValue, SHORT_ARRAY_LENGTH_MAX } from "./gguf.ts";
 import { goSyntax } from "./go-format.ts";
@@ -14,12 +14,14 @@ export interface DescribeSource extends Omit<ModelfileSource, "template" | "rend
   readonly whole: WholeModel;
   readonly gguf: Gguf;
   readonly projector?: Gguf;
-  readonly verbose: boolean;
+  readonly options: DescribeOptions;
 }
 
 /** The body of Ollama's POST /api/show, its fields in Ollama's order; empty texts and lists are left out as Go does. When it was modified is for the caller to say, of the name it was asked by. */
 export function describeModel(source: DescribeSource): ModelDescription {
-  const { layers, gguf, projector, verbose } = source;
+  const { gguf, projector, options } = source;
+  const { verbose, parameters: set = {} } = options;
+  const layers = { ...source.layers, ...(options.system && { system: options.system }) };
   const { record, config, facts } = source.whole;
   const { details } = record;
   const parameters = parameterRows(layers.parameters)
@@ -28,7 +30,7 @@ export function describeModel(source: DescribeSource): ModelDescription {
   return withoutEmpty({
     license: layers.licenses.join("\n"),
     modelfile: formatModelfile({
-      ...source,
+      ...{ ...source, layers: { ...layers, parameters: { ...layers.parameters, ...set } } },
       template: layers.template ?? (facts.chatTemplate ? undefined : DEFAULT_TEMPLATE),
       renderer: config.renderer,
       parser: config.parser,

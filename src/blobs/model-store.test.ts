@@ -155,6 +155,17 @@ t.test("what /api/show tells of it", async (t) => {
   t.notOk("general.name" in info || "tokenizer.chat_template" in info);
   t.match(shown, { tensors: [{ name: "token_embd.weight", type: "F16", shape: [128, 1_024] }] });
 
+  const set = await store.describe(
+    record.manifest,
+    { verbose: false, system: "You are long.", parameters: { top_k: 3, temperature: 1 } },
+    { signal },
+  );
+  t.match(set, { system: "You are long.", parameters: shown["parameters"] });
+  t.match(
+    set?.["modelfile"],
+    /\nSYSTEM You are long\.\n(PARAMETER stop .*\n){2}PARAMETER temperature 1\nPARAMETER num_ctx 4096\nPARAMETER top_k 3\n/,
+  );
+
   const verbose = await store.describe(record.manifest, { verbose: true }, { signal });
   t.match(verbose, { model_info: { "tokenizer.ggml.tokens": { length: 1_024 } } });
 });

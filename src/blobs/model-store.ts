@@ -4,7 +4,7 @@ import type { BlobDigest, ManifestDigest } from "../core/digest.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { blobsOf } from "../core/manifest.ts";
-import type { ModelDescription, ModelFiles, ModelRecord } from "../core/model.ts";
+import type { DescribeOptions, ModelDescription, ModelFiles, ModelRecord } from "../core/model.ts";
 import { type ModelName, sameName } from "../core/model-name.ts";
 import type { BlobId, BlobPieces, PieceStore } from "../core/pieces.ts";
 import type {
@@ -149,11 +149,12 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
 
   async describe(
     model: ManifestDigest,
-    { verbose }: { readonly verbose: boolean },
+    options: DescribeOptions,
     o: Waiting,
   ): Promise<ModelDescription | undefined> {
     const found = await this.#find(model);
     if (!found) return undefined;
+    const { verbose } = options;
     const modelPath = blobPath(this.layout, modelLayerOf(found.manifest).digest);
     const projectorPaths = this.#pathsOf(found, "projector");
     const [projector] = projectorPaths;
@@ -166,7 +167,7 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
       layers: await readModelLayers(this.layout, found.manifest, o),
       gguf: await readGguf(modelPath, { verbose }, o),
       ...(projector !== undefined && { projector: await readGguf(projector, { verbose }, o) }),
-      verbose,
+      options,
     });
   }
 

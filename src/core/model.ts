@@ -62,3 +62,11 @@ export interface ModelFiles {
 
 /** The body of Ollama's POST /api/show, as it goes to the client. */
 export type ModelDescription = Readonly<Record<string, unknown>>;
+
+export interface DescribeOptions {
+  readonly verbose: boolean;
+  /** Stand in its Modelfile in place of its own, so that somebody may keep what they have set. */
+  readonly system?: string;
+  /** With Ollama's option names. */
+  readonly parameters?: Readonly<Record<string, unknown>>;
+}

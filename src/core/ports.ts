@@ -11,7 +11,7 @@ import type {
   Tokens,
   TokensRequest,
 } from "./inference.ts";
-import type { ModelDescription, ModelFiles, ModelRecord } from "./model.ts";
+import type { DescribeOptions, ModelDescription, ModelFiles, ModelRecord } from "./model.ts";
 import type { NodeId } from "./node-id.ts";
 import type { NodeView } from "./node-view.ts";
 
@@ -58,7 +58,7 @@ export interface Inference {
   /** From this node's files, or a holder's. */
   show(
     model: ManifestDigest,
-    options: { readonly verbose: boolean },
+    options: DescribeOptions,
     o: Waiting,
   ): Promise<{ readonly description: ModelDescription; readonly route: Route }>;
 }
@@ -163,7 +163,7 @@ export interface LocalModels {
   open(model: ManifestDigest, o: Waiting): Promise<ModelFiles | undefined>;
   describe(
     model: ManifestDigest,
-    options: { readonly verbose: boolean },
+    options: DescribeOptions,
     o: Waiting,
   ): Promise<ModelDescription | undefined>;
 }

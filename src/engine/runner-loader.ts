@@ -28,6 +28,9 @@ export interface Residents {
   retire(model: ManifestDigest): Promise<void>;
 }
 
+/** A prompt's sounds keep a runner from saying anything while llama.cpp reads them: 3 to 6 s of ten minutes, with two cores. */
+const MEDIA_PATIENCE = 4;
+
 /** Starts runners, one at a time, and makes room for them. */
 export class RunnerLoader {
   readonly #options: LlamaEngineOptions;
@@ -74,7 +77,7 @@ export class RunnerLoader {
     const startMs = clock.nowMs();
     const runner = RunnerProcess.spawn(
       {
-        stallTimeoutMs: this.#options.stallTimeoutMs,
+        stallTimeoutMs: this.#options.stallTimeoutMs * (spec.projectorPath ? MEDIA_PATIENCE : 1),
         keepsErrors: spec.projectorPath === undefined,
       },
       { clock, log: log.child({ model }) },

@@ -10,7 +10,7 @@ import type {
   Tokens,
   TokensRequest,
 } from "../core/inference.ts";
-import type { ModelDescription } from "../core/model.ts";
+import type { DescribeOptions, ModelDescription } from "../core/model.ts";
 import type { NodeId } from "../core/node-id.ts";
 import type { NodeView } from "../core/node-view.ts";
 import type { Engine, PeerStream, PeerStreams, Waiting } from "../core/ports.ts";
@@ -97,10 +97,10 @@ export class RemoteEngine implements Engine {
 
   async show(
     model: ManifestDigest,
-    { verbose }: { readonly verbose: boolean },
+    options: DescribeOptions,
     o: Waiting,
   ): Promise<ModelDescription> {
-    const reply = await this.#ask({ call: "show", requestId: "show", model, verbose }, o);
+    const reply = await this.#ask({ call: "show", requestId: "show", model, ...options }, o);
     if (reply.reply !== "description") throw unexpected(reply);
     return reply.description;
   }

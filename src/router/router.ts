@@ -15,7 +15,7 @@ import type {
 import { LinkedSignal } from "../core/linked-signal.ts";
 import type { Logger } from "../core/log.ts";
 import { type Metrics, noMetrics } from "../core/metrics.ts";
-import type { ModelDescription } from "../core/model.ts";
+import type { DescribeOptions, ModelDescription } from "../core/model.ts";
 import type { NodeId } from "../core/node-id.ts";
 import { canServe, type NodeView } from "../core/node-view.ts";
 import type {
@@ -172,7 +172,7 @@ export class Router implements Inference, AsyncDisposable {
 
   async show(
     model: ManifestDigest,
-    options: { readonly verbose: boolean },
+    options: DescribeOptions,
     o: Waiting,
   ): Promise<{ readonly description: ModelDescription; readonly route: Route }> {
     const { id, name } = this.#deps.view.self();

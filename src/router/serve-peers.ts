@@ -81,7 +81,12 @@ async function answer(
       await tell({ reply: "unloaded" }, "last");
       return;
     case "show": {
-      const description = await models.describe(model, { verbose: asked.verbose }, o);
+      const { verbose, system, parameters } = asked;
+      const options = {
+        ...{ verbose, ...(system !== undefined && { system }) },
+        ...(parameters !== undefined && { parameters }),
+      };
+      const description = await models.describe(model, options, o);
       if (!description) throw new InferenceError("MODEL_NOT_HERE", `model ${model} is not here`);
       await tell({ reply: "description", description: { ...description } }, "last");
       return;

@@ -13,6 +13,7 @@ import type {
   TokensRequest,
   ToolCall,
 } from "../core/inference.ts";
+import type { DescribeOptions } from "../core/model.ts";
 import type { Marks, OutputFormat } from "../core/output-format.ts";
 import {
   anything,
@@ -54,12 +55,11 @@ export type RequestMessage =
   | ({ readonly call: "load" } & Wire<LoadRequest>)
   | ({ readonly call: "tokens" } & Wire<TokensRequest>)
   | { readonly call: "unload"; readonly requestId: string; readonly model: string }
-  | {
+  | ({
       readonly call: "show";
       readonly requestId: string;
       readonly model: string;
-      readonly verbose: boolean;
-    };
+    } & DescribeOptions);
 
 /** Any number of event lists up to the one with the end, or one of the others. */
 export type ReplyMessage =
@@ -175,7 +175,10 @@ export const checkRequest = byTag<"call", RequestMessage>(
     load: { ...common, runner, keepAliveMs: optional(number) },
     tokens: { ...common, of, runner, keepAliveMs: optional(number) },
     unload: common,
-    show: { ...common, verbose: boolean },
+    show: {
+      ...{ ...common, verbose: boolean },
+      ...{ system: optional(string), parameters: optional(record) },
+    },
   },
   "refused",
 );

@@ -10,6 +10,7 @@ import type {
   LoadRequest,
   TokensRequest,
 } from "../core/inference.ts";
+import type { DescribeOptions } from "../core/model.ts";
 import type { Check } from "./checks.ts";
 import { checkReply, checkRequest, type ReplyMessage, type RequestMessage } from "./wire-schema.ts";
 
@@ -26,12 +27,11 @@ export type Request =
   | ({ readonly call: "load" } & LoadRequest)
   | ({ readonly call: "tokens" } & TokensRequest)
   | { readonly call: "unload"; readonly requestId: string; readonly model: string }
-  | {
+  | ({
       readonly call: "show";
       readonly requestId: string;
       readonly model: string;
-      readonly verbose: boolean;
-    };
+    } & DescribeOptions);
 
 export type Reply = Exclude<ReplyMessage, { reply: "error" }>;
 

@@ -213,7 +213,8 @@ t.test("show", async (t) => {
     t.strictSame(shown, [{ model: digestOf(LLAMA), verbose: false }]);
   }
   t.match(await show({ model: "llama", verbose: true }), { shown: [{ verbose: true }] });
-  t.strictSame((await show({ model: "llama", system: "s" })).body, { ...description, system: "s" });
+  const set = await show({ model: "llama", system: "s", options: { top_k: 3 } });
+  t.match(set.shown, [{ system: "s", parameters: { top_k: 3 } }]);
   const modelfile = "# Modelfile\n# FROM other:x\n\nFROM /x\nSYSTEM # FROM me\n";
   const copied = await show({ model: "llama" }, {}, { modelfile });
   const own = modelfile.replace("other:x", "llama:latest");

@@ -7,12 +7,13 @@ import { jsonReply, routeHeaders } from "../http/reply.ts";
 import { type ApiEnv, requestSignal } from "../http/request-signal.ts";
 import { isRecord } from "../json/decode.ts";
 import { refuseCloudModel } from "./cloud.ts";
+import { OBJECT } from "./fields.ts";
 import { findModel, parseWantedName, refuseTwoSources, shortNameOf } from "./find-model.ts";
 import { localTimestamp } from "./times.ts";
 
 export const SHOW_SHAPE = {
   name: "ShowRequest",
-  fields: { model: "string", name: "string", verbose: "bool", system: "string" },
+  fields: { model: "string", name: "string", verbose: "bool", system: "string", options: OBJECT },
 } as const;
 
 interface Body {
@@ -20,6 +21,7 @@ interface Body {
   readonly name?: string;
   readonly verbose?: boolean;
   readonly system?: string;
+  readonly options?: Readonly<Record<string, unknown>>;
 }
 
 /** This editor takes the base name for the model's name, so Ollama tells it the name that it asked for. */
@@ -40,7 +42,11 @@ export async function show(c: Context<ApiEnv>, context: RouteContext): Promise<R
   }
   const { description, route } = await context.inference.show(
     record.manifest,
-    { verbose: body.verbose ?? false },
+    {
+      verbose: body.verbose ?? false,
+      ...(body.system ? { system: body.system } : {}),
+      ...(body.options && Object.keys(body.options).length > 0 ? { parameters: body.options } : {}),
+    },
     { signal: requestSignal(c) },
   );
   const { model_info: info, modelfile } = description;
@@ -51,7 +57,6 @@ export async function show(c: Context<ApiEnv>, context: RouteContext): Promise<R
       // Several names may stand for one manifest, and whoever described it knows only that.
       ...(typeof modelfile === "string" && { modelfile: named(modelfile, record.name) }),
       modified_at: localTimestamp(record.modifiedAtMs),
-      ...(body.system ? { system: body.system } : {}),
       ...(forEditor ? { model_info: { ...info, "general.basename": text } } : {}),
     },
     routeHeaders(route),
