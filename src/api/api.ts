@@ -8,6 +8,8 @@ import { Listener } from "./listener.ts";
 
 /** Clients send images inside their JSON. */
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
+/** Each is in memory about four times while it is answered. */
+const BODIES_BYTES_MAX = 256 * 1024 * 1024;
 
 /** The HTTP side of a node: the API, and the dashboard on a port of its own. */
 export class Api implements AsyncDisposable {
@@ -27,11 +29,15 @@ export class Api implements AsyncDisposable {
   }
 
   static async open(
-    options: Omit<ApiOptions, "bodyBytesMax"> & { readonly bodyBytesMax?: number },
+    options: Omit<ApiOptions, "bodyBytesMax" | "bodiesBytesMax"> & {
+      readonly bodyBytesMax?: number;
+      readonly bodiesBytesMax?: number;
+    },
     deps: ApiDeps,
   ): Promise<Api> {
     const { host, port, webHost, webPort } = options;
-    const api = new Api({ bodyBytesMax: BODY_BYTES_MAX, ...options }, deps);
+    const limits = { bodyBytesMax: BODY_BYTES_MAX, bodiesBytesMax: BODIES_BYTES_MAX };
+    const api = new Api({ ...limits, ...options }, deps);
     await using stack = new AsyncDisposableStack();
     const main = stack.use(
       await Listener.open({ host, port, variable: "OLLAMA_API_PORT" }, api.app.fetch),

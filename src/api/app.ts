@@ -16,6 +16,7 @@ import { wanted } from "./cluster/wanted.ts";
 import type { RouteContext } from "./deps.ts";
 import { live, ready, stores } from "./health.ts";
 import { authorizer, type Need, type Refusal } from "./http/authorize.ts";
+import { BodyRoom } from "./http/body-room.ts";
 import { errorResponse, reportFailure } from "./http/error-response.ts";
 import { corsHeaders, type Gate, gateOf, isAllowedHost, judgeOrigin } from "./http/gate.ts";
 import { HttpError } from "./http/http-error.ts";
@@ -152,13 +153,16 @@ export function createApp(
     }
     return undefined;
   });
+  const bodies = new BodyRoom(context.options);
   const authorize = context.authority && authorizer(context.authority, context);
   for (const [methods, path, need, handler] of ROUTES) {
     // To Hono a HEAD is a GET, also where the table has no GET.
     app.on(methods.replace(/\bHEAD\b/, "GET HEAD").split(" "), path, (c) => {
       if (!methods.split(" ").includes(c.req.method)) return notFound(c);
       const refused = authorize?.(c, need);
-      return refused ? refusedReply(c, refused, context) : handler(c, context);
+      return refused
+        ? refusedReply(c, refused, context)
+        : bodies.within(c, () => handler(c, context));
     });
   }
   app.notFound(notFound);

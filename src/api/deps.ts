@@ -30,6 +30,8 @@ export interface ApiOptions {
   /** Origins that browsers may call from, beside the local ones; "*" may stand for a part of one. */
   readonly origins: readonly string[];
   readonly bodyBytesMax: number;
+  /** Of all large bodies together that are in memory at a time. */
+  readonly bodiesBytesMax: number;
   /** Of OllamaMax. */
   readonly version: string;
   /** The Ollama whose API this is. */

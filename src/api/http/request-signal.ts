@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import type { Context } from "hono";
 import type { Principal } from "../../core/auth.ts";
 import type { Asking } from "../../core/ports.ts";
@@ -7,6 +8,7 @@ export interface ApiEnv {
   /** From the listener; a request that a test makes has none. */
   Bindings: {
     readonly incoming?: { readonly socket: { readonly remoteAddress?: string | undefined } };
+    readonly outgoing?: Pick<ServerResponse, "once" | "destroyed">;
   };
   Variables: {
     requestId: string;
