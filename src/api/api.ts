@@ -9,7 +9,7 @@ import { Listener } from "./listener.ts";
 /** Clients send images inside their JSON. */
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
 /** Each is in memory about four times while it is answered. */
-const BODIES_BYTES_MAX = 256 * 1024 * 1024;
+const BODIES_BYTES_MAX = 128 * 1024 * 1024;
 
 /** The HTTP side of a node: the API, and the dashboard on a port of its own. */
 export class Api implements AsyncDisposable {
