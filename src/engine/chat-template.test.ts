@@ -302,3 +302,18 @@ t.test("two calls at once, for a template that takes one (Llama 3)", (t) => {
   );
   t.end();
 });
+
+t.test(
+  "a template that loops over a text gets parts, but for its tools (Llama 3.2 Vision)",
+  (t) => {
+    const jinja =
+      "{% if tools %}{{ messages[0].content | trim }}.{% endif %}{% for m in messages %}{% for part in m.content %}" +
+      "{% if part.type == 'text' %}({{ part.text }}){% endif %}{% endfor %}" +
+      "{% if m.content is string %}{{ m.content }}{% endif %}{% endfor %}";
+    const model = { jinja, go: undefined, bosToken: "", eosToken: "" };
+    t.equal(renderConversation(model, [user], {}, 0), "(hi)");
+    const tools = [{ type: "function", function: { name: "add" } }];
+    t.equal(renderConversation(model, [user], { tools }, 0), "hi.hi");
+    t.end();
+  },
+);

@@ -74,12 +74,22 @@ function knownNode(node: Node, environment: Environment, evaluated: Evaluate): N
   return node.type === "CallExpression" ? stripped(node as Call, evaluated) : node;
 }
 
+let textLoops = 0;
+
+/** Whether a template loops over a text meanwhile: where that is a long one, it takes seconds. */
+export function loopsOverText(render: () => void): boolean {
+  const before = textLoops;
+  render();
+  return textLoops > before;
+}
+
 function loop(node: For, evaluated: Evaluate): Node {
   const { iterable } = node;
-  const changed: Node =
-    iterable.type === "SelectExpression"
-      ? { ...iterable, ...{ lhs: listNode(evaluated(iterable.lhs)) } }
-      : listNode(evaluated(iterable));
+  const isSelected = iterable.type === "SelectExpression";
+  const value = evaluated(isSelected ? iterable.lhs : iterable);
+  if (value.type === "StringValue") textLoops++;
+  const items = listNode(value);
+  const changed: Node = isSelected ? { ...iterable, ...{ lhs: items } } : items;
   return { ...node, ...{ iterable: changed } };
 }
 

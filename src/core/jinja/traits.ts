@@ -1,4 +1,4 @@
-import type { Template } from "./template.ts";
+import { loopsOverText, type Template } from "./template.ts";
 
 /** What chat templates do not agree about. */
 export interface TemplateTraits {
@@ -20,6 +20,8 @@ export interface TemplateTraits {
   readonly contentAsParts: boolean;
   /** The same of what the system says (Gemma 3). */
   readonly systemAsParts: boolean;
+  /** It takes a text and parts, and looks at each character of a text (Llama 3.2 Vision). */
+  readonly loopsOverText: boolean;
   /** It shows what the system says; others leave it out or refuse it (Gemma 2, early Mistral). */
   readonly takesSystem: boolean;
   /** It shows what the system says after the first message; others leave it out (gpt-oss) or refuse it (Mistral). */
@@ -36,7 +38,9 @@ export function traitsOf(template: Pick<Template, "render">, source: string): Te
   const render = (messages: readonly Turn[], tools?: readonly unknown[]): string =>
     rendered(template, messages, tools);
   const shows = (...messages: readonly Turn[]): boolean => render(messages).includes(PROBE);
-  const contentAsParts = !shows(said("user", PROBE)) && shows(said("user", contentOf(PROBE, true)));
+  const loops = loopsOverText(() => shows(said("user", PROBE)));
+  const takesParts = shows(said("user", contentOf(PROBE, true)));
+  const contentAsParts = takesParts && !shows(said("user", PROBE));
   const user = said("user", contentOf("", contentAsParts));
   const asText = shows(said("system", PROBE), user);
   const systemAsParts = !asText && shows(said("system", contentOf(PROBE, true)), user);
@@ -56,6 +60,7 @@ export function traitsOf(template: Pick<Template, "render">, source: string): Te
     showsTools: render([user], [TOOL]).includes(PROBE),
     showsResults: shows(user, plainCall, answer),
     contentAsParts,
+    loopsOverText: loops && takesParts,
     systemAsParts,
     takesSystem: asText || systemAsParts,
     systemAnywhere: render([system, system, user, system]).split(PROBE).length === 4,
