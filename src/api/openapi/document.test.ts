@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import t from "tap";
 import { fakeCluster } from "../../../test/fixtures/fake-cluster.ts";
 import { createApp, ROUTES } from "../app.ts";
@@ -118,3 +119,49 @@ t.test("the document and its page are served", async (t) => {
   t.match(page.headers.get("content-security-policy"), /default-src 'none'/);
   t.match(await page.text(), /openapi\.json/);
 });
+
+/** As much of a document's tree as the page makes use of. */
+class Node {
+  textContent = "";
+  readonly children: Node[] = [];
+  append(...children: readonly (Node | string)[]): void {
+    for (const child of children) {
+      const node =
+        typeof child === "string" ? Object.assign(new Node(), { textContent: child }) : child;
+      this.children.push(node);
+    }
+  }
+  get text(): string {
+    return [this.textContent, ...this.children.map(({ text }) => text)].join(" ");
+  }
+}
+
+t.test("the page shows every operation, and what it takes", async (t) => {
+  const app = createApp(fakeCluster({}), () => false);
+  const [, script = ""] =
+    /<script>(.*)<\/script>/s.exec(await (await app.request("/docs")).text()) ?? [];
+  const main = new Node();
+  const made = { createElement: () => new Node(), querySelector: () => main };
+  const asked: Promise<Response>[] = [];
+  const fetch = (path: string): Promise<Response> => {
+    const response = Promise.resolve(app.request(`/${path}`));
+    asked.push(response);
+    return response;
+  };
+  runInNewContext(script, { document: made, fetch });
+  await asked[0];
+  while (main.children.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  const { text } = main;
+  for (const [path, methods] of Object.entries(paths)) {
+    for (const [method, { summary }] of Object.entries(methods)) {
+      t.match(text, new RegExp(`${method.toUpperCase()} .*${escaped(path)} .*${escaped(summary)}`));
+    }
+  }
+  t.match(text, /language\s+string, in multipart\/form-data\s+the language that is spoken/);
+  t.match(text, /application\/octet-stream\s+the body/);
+  t.notMatch(text, /could not be read/);
+});
+
+function escaped(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
