@@ -3,20 +3,20 @@ import type { TemplateTraits } from "../core/jinja/traits.ts";
 
 /**
  * The conversation in an order that the template can show: agents let the system speak in the middle, and users twice. Where it
- * cannot, all that the system says comes first and neighbours are one message, as Ollama has it for its own templates; where it has
- * no place for the system at all, the first user says it.
+ * cannot, all that the system says comes first and neighbours are one message, as Ollama has it for its own templates; where it
+ * refuses the system, the first user says it.
  */
 export function arrangedTurns(
   messages: readonly Message[],
   {
-    takesSystem,
+    refusesSystem,
     systemAnywhere,
     usersInARow,
-  }: Pick<TemplateTraits, "takesSystem" | "systemAnywhere" | "usersInARow">,
+  }: Pick<TemplateTraits, "refusesSystem" | "systemAnywhere" | "usersInARow">,
 ): readonly Message[] {
   const turns = systemAnywhere ? messages : withSystemFirst(messages);
-  const shown = takesSystem ? turns : withUserForSystem(turns);
-  return usersInARow && takesSystem ? shown : withUsersJoined(shown);
+  const shown = refusesSystem ? withUserForSystem(turns) : turns;
+  return usersInARow && !refusesSystem ? shown : withUsersJoined(shown);
 }
 
 /** The user says it, in the first turn. */

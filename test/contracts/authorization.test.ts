@@ -50,6 +50,7 @@ const TABLE: Readonly<Record<string, typeof ANYBODY | readonly Role[]>> = {
   "POST /v1/chat/completions": ["admin", "operator", "user"],
   "POST /v1/completions": ["admin", "operator", "user"],
   "POST /v1/responses": ["admin", "operator", "user"],
+  "POST /v1/audio/transcriptions": ["admin", "operator", "user"],
   "POST /v1/messages": ["admin", "operator", "user"],
   "POST /v1/messages/count_tokens": ["admin", "operator", "user"],
   "POST /v1/embeddings": ["admin", "operator", "user"],

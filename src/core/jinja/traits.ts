@@ -22,8 +22,8 @@ export interface TemplateTraits {
   readonly systemAsParts: boolean;
   /** It takes a text and parts, and looks at each character of a text (Llama 3.2 Vision). */
   readonly loopsOverText: boolean;
-  /** It shows what the system says; others leave it out or refuse it (Gemma 2, early Mistral). */
-  readonly takesSystem: boolean;
+  /** It refuses what the system says (Gemma 2, early Mistral); others show it, or leave it out as their authors want it. */
+  readonly refusesSystem: boolean;
   /** It shows what the system says after the first message; others leave it out (gpt-oss) or refuse it (Mistral). */
   readonly systemAnywhere: boolean;
   /** It takes a user who speaks twice; others want turns to alternate (Gemma, Mistral). */
@@ -40,6 +40,7 @@ export function traitsOf(template: Pick<Template, "render">, source: string): Te
   const shows = (...messages: readonly Turn[]): boolean => render(messages).includes(PROBE);
   const loops = loopsOverText(() => shows(said("user", PROBE)));
   const takesParts = shows(said("user", contentOf(PROBE, true)));
+  const refuses = (...messages: readonly Turn[]): boolean => !isTaken(template, messages);
   const contentAsParts = takesParts && !shows(said("user", PROBE));
   const user = said("user", contentOf("", contentAsParts));
   const asText = shows(said("system", PROBE), user);
@@ -62,7 +63,7 @@ export function traitsOf(template: Pick<Template, "render">, source: string): Te
     contentAsParts,
     loopsOverText: loops && takesParts,
     systemAsParts,
-    takesSystem: asText || systemAsParts,
+    refusesSystem: !asText && !systemAsParts && refuses(system, user) && !refuses(user),
     systemAnywhere: render([system, system, user, system]).split(PROBE).length === 4,
     usersInARow: shows(user, said("user", contentOf(PROBE, contentAsParts))),
   };
@@ -121,6 +122,15 @@ function said(role: string, content: unknown): Turn {
 function calling(values: unknown, content: unknown): Call {
   const call = { id: CALL_ID, type: "function", function: { name: "f", arguments: values } };
   return { role: "assistant", content, tool_calls: [call] };
+}
+
+function isTaken(template: Pick<Template, "render">, messages: readonly Turn[]): boolean {
+  try {
+    template.render({ messages, bos_token: "", eos_token: "" });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function rendered(
