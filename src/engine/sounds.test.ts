@@ -90,7 +90,7 @@ t.test("sounds", async (t) => {
 
   await t.test("whoever leaves while sounds are read keeps nobody waiting", async (t) => {
     const [pid] = tested.runnerPids;
-    const long = tone(440, 60);
+    const long = tone(440, 29);
     const whole = await story(long);
     const left = [0, 1, 2].map(async () => {
       for await (const { type } of generate(tested, { input: heard(STORY, long) })) {

@@ -3,7 +3,7 @@ import OpenAI, { toFile } from "openai";
 import t from "tap";
 import { TestCluster, until } from "../fixtures/cluster.ts";
 import { createHearing } from "../fixtures/create-multimodal.ts";
-import { TRIANGLE, tone, wav } from "../fixtures/sounds.ts";
+import { tone, wav } from "../fixtures/sounds.ts";
 import { failureOf, sameOf } from "./official-client.ts";
 
 const MODEL = "hearing";
@@ -34,7 +34,6 @@ t.test("sounds, at the model's node and at another", async (t) => {
       );
     low = (await chat([LOW])).message.content;
     t.not(low, (await chat([HIGH])).message.content, "the answer depends on the sound");
-    t.ok((await chat([TRIANGLE.mp3])).message.content);
     const generated = await sameOf(t, clients, "generate with bytes", (client) =>
       client.generate({
         ...{ model: MODEL, prompt: STORY, options: GREEDY },
@@ -85,22 +84,23 @@ t.test("sounds, at the model's node and at another", async (t) => {
     const [heard, other] = [await transcribe(LOW), await transcribe(HIGH)];
     t.ok(heard.text, "the model says something");
     t.not(heard.text, other.text, "the transcript depends on the sound");
-    for (const openai of clients) {
-      const file = await recording(LOW);
-      const asked = { model: MODEL, file, language: "en" } as const;
-      const text = await openai.audio.transcriptions.create({ ...asked, response_format: "text" });
-      t.equal(text, heard.text);
-      const stream = await openai.audio.transcriptions.create({ ...asked, stream: true });
-      const events = await Array.fromAsync(stream);
-      const deltas = events.map((event) => ("delta" in event ? event.delta : ""));
-      t.equal(deltas.join("").trim(), heard.text);
-      t.match(events.at(-1), { type: "transcript.text.done", text: heard.text });
-      const refused = openai.audio.transcriptions.create({ ...asked, file: await recording("") });
-      t.match(await failureOf(refused), { status: 400, message: /audio file is empty/ });
-    }
-    // As large as a recording may be, by way of the other node, and longer than this model can take in.
-    const file = await toFile(wav(Buffer.alloc(25 * 1_024 ** 2 - 44)), "long.wav");
-    const failure = await failureOf(clients[1].audio.transcriptions.create({ model: MODEL, file }));
+    // By way of the other node.
+    const [, openai] = clients;
+    const file = await recording(LOW);
+    const asked = { model: MODEL, file, language: "en" } as const;
+    const text = await openai.audio.transcriptions.create({ ...asked, response_format: "text" });
+    t.equal(text, heard.text);
+    const stream = await openai.audio.transcriptions.create({ ...asked, stream: true });
+    const events = await Array.fromAsync(stream);
+    const deltas = events.map((event) => ("delta" in event ? event.delta : ""));
+    t.equal(deltas.join("").trim(), heard.text);
+    t.match(events.at(-1), { type: "transcript.text.done", text: heard.text });
+    const refused = openai.audio.transcriptions.create({ ...asked, file: await recording("") });
+    t.match(await failureOf(refused), { status: 400, message: /audio file is empty/ });
+    // As large as a recording may be, and longer than this model can take in.
+    const long = await toFile(wav(Buffer.alloc(25 * 1_024 ** 2 - 44)), "long.wav");
+    const tooLong = openai.audio.transcriptions.create({ ...asked, file: long });
+    const failure = await failureOf(tooLong);
     t.match(failure, { status: 400, message: /longer than the context length/ });
   });
 });
