@@ -111,10 +111,7 @@ function renderJinja(
   messages: readonly Message[],
   { tools, think }: Pick<Conversation, "tools" | "think">,
 ): string {
-  const { template, traits: own, output } = parsed(jinja);
-  // Those that loop over a text put the first of them into their tools.
-  const asParts = own.contentAsParts || (own.loopsOverText && !tools?.length);
-  const traits = { ...own, contentAsParts: asParts };
+  const { template, traits, output } = parsed(jinja);
   const begun = messages.length > 1 ? begunAnswer(messages) : undefined;
   const before = begun ? messages.slice(0, -1) : messages;
   const linked = linkedCalls(before, { renames: traits.nineCharIds });

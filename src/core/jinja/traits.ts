@@ -1,4 +1,4 @@
-import { loopsOverText, type Template } from "./template.ts";
+import type { Template } from "./template.ts";
 
 /** What chat templates do not agree about. */
 export interface TemplateTraits {
@@ -20,8 +20,6 @@ export interface TemplateTraits {
   readonly contentAsParts: boolean;
   /** The same of what the system says (Gemma 3). */
   readonly systemAsParts: boolean;
-  /** It takes a text and parts, and looks at each character of a text (Llama 3.2 Vision). */
-  readonly loopsOverText: boolean;
   /** It refuses what the system says (Gemma 2, early Mistral); others show it, or leave it out as their authors want it. */
   readonly refusesSystem: boolean;
   /** It shows what the system says after the first message; others leave it out (gpt-oss) or refuse it (Mistral). */
@@ -38,7 +36,6 @@ export function traitsOf(template: Pick<Template, "render">, source: string): Te
   const render = (messages: readonly Turn[], tools?: readonly unknown[]): string =>
     rendered(template, messages, tools);
   const shows = (...messages: readonly Turn[]): boolean => render(messages).includes(PROBE);
-  const loops = loopsOverText(() => shows(said("user", PROBE)));
   const takesParts = shows(said("user", contentOf(PROBE, true)));
   const refuses = (...messages: readonly Turn[]): boolean => !isTaken(template, messages);
   const contentAsParts = takesParts && !shows(said("user", PROBE));
@@ -46,7 +43,7 @@ export function traitsOf(template: Pick<Template, "render">, source: string): Te
   const asText = shows(said("system", PROBE), user);
   const systemAsParts = !asText && shows(said("system", contentOf(PROBE, true)), user);
   const system = said("system", contentOf(PROBE, systemAsParts));
-  const { call, ...calls } = callTraits(user, contentOf("", contentAsParts), shows);
+  const { call, ...calls } = callTraits(user, contentOf("", contentAsParts), render);
   const twice = { ...call, tool_calls: [...call.tool_calls, ...call.tool_calls] };
   const answer = {
     ...said("tool", contentOf(PROBE, contentAsParts)),
@@ -61,7 +58,6 @@ export function traitsOf(template: Pick<Template, "render">, source: string): Te
     showsTools: render([user], [TOOL]).includes(PROBE),
     showsResults: shows(user, plainCall, answer),
     contentAsParts,
-    loopsOverText: loops && takesParts,
     systemAsParts,
     refusesSystem: !asText && !systemAsParts && refuses(system, user) && !refuses(user),
     systemAnywhere: render([system, system, user, system]).split(PROBE).length === 4,
@@ -69,11 +65,11 @@ export function traitsOf(template: Pick<Template, "render">, source: string): Te
   };
 }
 
-/** The first form of a call that it shows; the plainest when there is none. */
+/** The first form of a call that it shows, and shows as JSON if there is one; the plainest when there is none. */
 function callTraits(
   user: Turn,
   empty: unknown,
-  shows: (...messages: readonly Turn[]) => boolean,
+  render: (messages: readonly Turn[]) => string,
 ): Pick<TemplateTraits, "argumentsAsText" | "callsWithNull" | "showsCalls"> & {
   readonly call: Call;
 } {
@@ -87,7 +83,8 @@ function callTraits(
   ];
   const callIn = ({ argumentsAsText, callsWithNull }: typeof plainest): Call =>
     calling(argumentsAsText ? JSON.stringify(values) : values, callsWithNull ? null : empty);
-  const form = forms.find((one) => shows(user, callIn(one)));
+  const shown = forms.filter((one) => render([user, callIn(one)]).includes(PROBE));
+  const form = shown.find((one) => !PYTHON_OBJECT.test(render([user, callIn(one)]))) ?? shown[0];
   return { ...(form ?? plainest), showsCalls: form !== undefined, call: callIn(form ?? plainest) };
 }
 
@@ -97,6 +94,8 @@ export function contentOf(text: string, asParts: boolean): unknown {
 }
 
 const PROBE = "probe_text";
+/** As Python prints one that is not inside of another: what was meant is a text. */
+const PYTHON_OBJECT = /\{'probe_text': 1\}(?!\})/;
 const CALL_ID = "call00000";
 const TOOL = {
   type: "function",
