@@ -1,5 +1,5 @@
 import { memberNamed, missing, pathGetter } from "./access.ts";
-import { bound, integerOf } from "./bound-arguments.ts";
+import { bound, integerOf, textOf } from "./bound-arguments.ts";
 import { lengthOf, sliced } from "./code-points.ts";
 import { failed } from "./errors.ts";
 import { fixed, formatted } from "./format.ts";
@@ -73,10 +73,12 @@ const OTHER_FILTERS: Readonly<Record<string, FilterFunction>> = {
     return isMissing ? otherwise : value;
   },
   int: (value, args) => {
+    if (value instanceof Undefined) throw failed(value.why);
     const [otherwise = 0, base = 10] = bound("int", args, ["default", "base"]);
     return integerIn(value, integerOf("int", base)) ?? otherwise;
   },
   float: (value, args) => {
+    if (value instanceof Undefined) throw failed(value.why);
     const [otherwise = Float.of(0)] = bound("float", args, ["default"]);
     const number = typeof value === "string" ? floatIn(value) : numberOf(value);
     return number === undefined ? otherwise : Float.of(number);
@@ -88,6 +90,7 @@ const OTHER_FILTERS: Readonly<Record<string, FilterFunction>> = {
   },
   round: rounded,
   attr: (value, args) => {
+    if (value instanceof Undefined) throw failed(value.why);
     const [name = ""] = bound("attr", args, ["name"]);
     const member = memberNamed(value, str(name));
     return member === undefined ? missing(value, str(name)) : member;
@@ -203,7 +206,7 @@ function truncated(value: Value, args: Arguments): string {
   const [size = 255, kills = false, end = "...", leeway = 5] = bound("truncate", args, [
     ...["length", "killwords", "end", "leeway"],
   ]);
-  const text = str(value);
+  const text = textOf("truncate", value);
   const length = integerOf("truncate", size);
   const slack = leeway === null ? 5 : integerOf("truncate", leeway);
   if (lengthOf(text) <= length + slack) return text;

@@ -1,7 +1,16 @@
 import { failed } from "./errors.ts";
 import { spendChars } from "./limits.ts";
 import { float, integer, repr, str } from "./printing.ts";
-import { isDict, isFloat, memberOf, numberOf, Tuple, typeName, type Value } from "./values.ts";
+import {
+  isDict,
+  isFloat,
+  isList,
+  memberOf,
+  numberOf,
+  Tuple,
+  typeName,
+  type Value,
+} from "./values.ts";
 
 const WIDTH_MAX = 100_000;
 
@@ -32,7 +41,7 @@ export function formatted(format: string, given: Value): string {
       return padded(shown, flags, width);
     },
   );
-  if (next < values.length && !isDict(given)) {
+  if (next < values.length && !isDict(given) && !isList(given)) {
     throw failed("not all arguments converted during string formatting");
   }
   return text;

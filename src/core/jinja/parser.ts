@@ -152,12 +152,10 @@ class Parser {
   }
 
   #call(tokens: Expressions, line: number): Node {
-    const names = this.#names;
     const parameters = tokens.is("(") ? parametersOf(tokens) : [];
     const call = tokens.unary();
     if (call.type !== "call") throw tokens.invalid("expected call");
     const caller = this.#macroBody({ name: "caller", parameters, line }, tokens, "endcall");
-    for (const name of caller.takes) names.add(name);
     return { type: "call-block", call, caller, line };
   }
 
@@ -176,6 +174,8 @@ class Parser {
     const body = this.#body(end, tokens);
     const takes = this.#names;
     this.#names = outer.names;
+    // What a macro inside of it takes, it takes too, as Jinja2 has it.
+    for (const name of takes) outer.names.add(name);
     this.#loops = outer.loops;
     return { type: "macro", ...macro, body, takes };
   }

@@ -82,9 +82,8 @@ export const SEQUENCE_FILTERS: Readonly<Record<string, SequenceFilter>> = {
     ]);
     const keys = typeof attribute === "string" ? attribute.split(",") : [attribute];
     const parts = keys.map((key) => caseless(isTrue(sensitive), partOf(key)));
-    const [only] = parts;
-    const key = (item: Value): Value =>
-      parts.length === 1 && only ? only(item) : new Tuple(parts.map((part) => part(item)));
+    // Of one key too: what is equal is not asked for its order.
+    const key = (item: Value): Value => new Tuple(parts.map((part) => part(item)));
     return madeList(sorted(itemsOf(value), key, isTrue(reverse)));
   },
   reverse: (value) => {
