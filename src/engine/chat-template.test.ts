@@ -63,6 +63,11 @@ t.test("what a template is given", (t) => {
     t.equal(renderConversation(model(jinja), [user, calls, answer], options, 0), expected, jinja);
   }
   t.equal(renderConversation(model("{{ tools is defined }}"), [user], {}, 0), "False");
+  const day = Date.UTC(2001, 1, 3, 12);
+  t.equal(
+    renderConversation(model("{{ strftime_now('%d %b %Y') }}"), [user], {}, day),
+    "03 Feb 2001",
+  );
   t.equal(renderConversation(model("{{ enable_thinking is defined }}"), [user], {}, 0), "False");
   t.equal(renderConversation(model("{{ enable_thinking }}"), [user], { think: false }, 0), "False");
   t.end();

@@ -1,5 +1,6 @@
 import { InferenceError, messageOf } from "../core/errors.ts";
 import type { GenerateInput, Message } from "../core/inference.ts";
+import { dateText } from "../core/jinja/strftime.ts";
 import { Template } from "../core/jinja/template.ts";
 import { contentOf, type TemplateTraits, traitsOf } from "../core/jinja/traits.ts";
 import { type OutputFormat, outputFormatOf } from "../core/output-format.ts";
@@ -72,7 +73,7 @@ export function renderConversation(
   if (go === undefined && !model.jinja) return plainPrompt(messages);
   return rendered(() =>
     go === undefined
-      ? renderJinja(model, messages, options)
+      ? renderJinja(model, messages, options, nowMs)
       : renderGoConversation(go, { ...options, messages }, nowMs),
   );
 }
@@ -110,6 +111,7 @@ function renderJinja(
   { jinja = "", bosToken, eosToken }: TemplateModel,
   messages: readonly Message[],
   { tools, think }: Pick<Conversation, "tools" | "think">,
+  nowMs: number,
 ): string {
   const { template, traits, output } = parsed(jinja);
   const begun = messages.length > 1 ? begunAnswer(messages) : undefined;
@@ -121,6 +123,7 @@ function renderJinja(
     ...(tools?.length && { tools }),
     add_generation_prompt: true,
     ...{ bos_token: bosToken, eos_token: eosToken },
+    strftime_now: (format: unknown) => dateText(`${format}`, new Date(nowMs)),
     ...thinking(think),
   });
   return begun ? continued(prompt, begun, output) : prompt;
