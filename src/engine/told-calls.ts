@@ -37,9 +37,8 @@ function withSingleCalls(messages: readonly Message[]): readonly Message[] {
     if (told.has(message)) return [];
     const { toolCalls = [] } = message;
     if (toolCalls.length < 2) return [message];
-    const next = messages.slice(at + 1);
-    const end = next.findIndex(({ role }) => role !== "tool");
-    const answers = end < 0 ? next : next.slice(0, end);
+    const end = messages.findIndex(({ role }, place) => place > at && role !== "tool");
+    const answers = messages.slice(at + 1, end < 0 ? undefined : end);
     return toolCalls.flatMap((call, index): readonly Message[] => {
       const answer = answers.find((one) => one.toolCallId === call.id);
       if (answer) told.add(answer);

@@ -16,8 +16,8 @@ const ENDS: Readonly<Record<MediumKind, string>> = {
 };
 
 /**
- * A path of a picture or a sound as somebody types it, or as terminals write that of a file that is dropped on them: in quotes, as a file: URL,
- * or with \ before what a shell would read otherwise. A path without quotes begins at a word's beginning and may have spaces.
+ * A path of a picture or a sound as somebody types it, or as terminals write that of a file that is dropped on them: in quotes, as
+ * a file: URL, or with \ before what a shell would read otherwise. A path without quotes begins at a word's beginning and may have spaces.
  */
 function pathPattern(kinds: readonly MediumKind[]): RegExp {
   const end = String.raw`\.(?:${kinds.map((kind) => ENDS[kind]).join("|")})`;
