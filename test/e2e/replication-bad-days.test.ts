@@ -4,10 +4,19 @@ import path from "node:path";
 import postgres from "postgres";
 import t from "tap";
 import { PIECE_BYTES } from "../../src/core/pieces.ts";
-import { copied, metric, openLargeModel, readyOn, SIZE_BYTES, SLOW } from "../fixtures/bad-days.ts";
+import {
+  metric,
+  openLargeModel,
+  RECEIVED,
+  readyOn,
+  SIZE_BYTES,
+  SLOW,
+  untilReceived,
+} from "../fixtures/bad-days.ts";
 import { until, untilText } from "../fixtures/cluster.ts";
 import { TestDaemon } from "../fixtures/daemon.ts";
 import { tempFolder } from "../fixtures/temp-folder.ts";
+import { until as untilTrue } from "../fixtures/until.ts";
 
 t.setTimeout(600_000);
 // They spend their time waiting for copies that are held back.
@@ -20,7 +29,7 @@ t.test(
     const { cluster, isWholeOn } = await openLargeModel(t, "a");
     await cluster.start("a", SLOW).ready();
     const b = await cluster.start("b", SLOW).ready();
-    await until(`${b.apiUrl}/api/cluster/transfers?local=true`, copied(SIZE_BYTES / 4));
+    await untilReceived(b, SIZE_BYTES / 4);
     await cluster.stopDatabase();
     await until(`${b.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
     t.ok(isWholeOn("b"));
@@ -28,12 +37,12 @@ t.test(
     const { host, port, password, user, database } = cluster.database.address;
     const sql = postgres({ host, port, password, user, database, max: 1 });
     t.teardown(() => sql.end());
-    for (;;) {
+    await untilTrue(async () => {
       const [job] = await sql`select state::text from jobs.job where name like 'node.%'`;
       const [replica] = await sql`
       select r.status from model_replicas r join nodes on nodes.id = r.node_id where nodes.name = 'b'`;
-      if (job?.["state"] === "completed" && replica?.["status"] === "ready") break;
-    }
+      return job?.["state"] === "completed" && replica?.["status"] === "ready";
+    });
     t.pass("the job and the replica are recorded");
   },
 );
@@ -45,7 +54,7 @@ t.test(
     const { cluster } = await openLargeModel(t, "a");
     const a = await cluster.start("a", SLOW).ready();
     const b = await cluster.start("b", SLOW).ready();
-    await until(`${b.apiUrl}/api/cluster/transfers?local=true`, copied(SIZE_BYTES / 4));
+    await untilReceived(b, SIZE_BYTES / 4);
     const deleted = await fetch(`${a.apiUrl}/api/delete`, {
       ...{ method: "DELETE", body: '{"model":"tiny-chat"}' },
     });
@@ -110,13 +119,13 @@ t.test(
     await leader.ready();
     const a = await cluster.start("a", three).ready();
     const c = await cluster.start("c", three).ready();
-    await until(`${c.apiUrl}/api/cluster/transfers?local=true`, copied(PIECE_BYTES));
+    await untilReceived(c, PIECE_BYTES);
     await leader.kill("SIGKILL");
     await until(`${a.apiUrl}/api/cluster/replicas`, readyOn("a", "c"));
     await cluster.start("b", three).ready();
     await until(`${a.apiUrl}/api/cluster/replicas`, readyOn("a", "b", "c"));
     t.ok(isWholeOn("b") && isWholeOn("c"));
-    const received = await metric(c.metricsUrl, "ollamamax_replication_received_bytes_total");
+    const received = await metric(c, RECEIVED);
     t.ok(received <= SIZE_BYTES + 3 * PIECE_BYTES, `${received} bytes came to c`);
   },
 );

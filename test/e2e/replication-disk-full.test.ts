@@ -3,7 +3,14 @@ import path from "node:path";
 import t from "tap";
 import { PIECE_BYTES } from "../../src/core/pieces.ts";
 import { neededBytes } from "../../src/replication/replication-plan.ts";
-import { copied, openLargeModel, readyOn, SIZE_BYTES, SLOW } from "../fixtures/bad-days.ts";
+import {
+  openLargeModel,
+  readyOn,
+  SIZE_BYTES,
+  SLOW,
+  SLOWER,
+  untilReceived,
+} from "../fixtures/bad-days.ts";
 import { until, untilText } from "../fixtures/cluster.ts";
 import { TestDaemon } from "../fixtures/daemon.ts";
 import { call } from "../fixtures/http.ts";
@@ -19,7 +26,7 @@ t.test("a disk that fills up in the middle of a copy: another node gets it", asy
   if (disk === undefined) return t.plan(0, NO_MOUNT);
   const { cluster, isWholeOn } = await openLargeModel(t, "a");
   const models = path.join(disk, "models");
-  const env = { ...SLOW, OLLAMA_MODELS: models };
+  const env = { ...SLOWER, OLLAMA_MODELS: models };
   const importing = new TestDaemon({ OLLAMA_DATA_DIR: cluster.dataDir("b"), ...env }, [
     ...["import", "deploy/models/tiny-chat.gguf", "answers"],
   ]);
@@ -42,7 +49,7 @@ t.test("a disk that fills up in the middle of a copy: another node gets it", asy
     t.match(answer, { status: 200, headers: { "x-ollamamax-node": b.nodeId } });
     t.equal(JSON.parse(answer.text).message.content, ANSWER);
   };
-  await until(`${b.apiUrl}/api/cluster/transfers?local=true`, copied(SIZE_BYTES / 2));
+  await untilReceived(b, SIZE_BYTES / 2);
   // What is left of the disk is less than what is left of the blob.
   resizeDisk(disk, usedBytes() + 2 * PIECE_BYTES);
   fill(path.join(disk, "ballast"), 2 * PIECE_BYTES);

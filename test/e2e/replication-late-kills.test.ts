@@ -1,13 +1,15 @@
 import t from "tap";
 import { PIECE_BYTES } from "../../src/core/pieces.ts";
 import {
-  copied,
   LATE_BYTES,
   metric,
   openLargeModel,
+  RECEIVED,
   readyOn,
+  SENT,
   SIZE_BYTES,
   SLOWER,
+  untilReceived,
 } from "../fixtures/bad-days.ts";
 import { until } from "../fixtures/cluster.ts";
 import { TestDaemon } from "../fixtures/daemon.ts";
@@ -27,16 +29,15 @@ t.test(
     const source = cluster.start("a", SLOWER);
     await source.ready();
     const b = await cluster.start("b", SLOWER).ready();
-    const transfers = `${b.apiUrl}/api/cluster/transfers?local=true`;
-    await until(transfers, copied(SIZE_BYTES / 2));
-    await until(transfers, copied(LATE_BYTES));
+    await untilReceived(b, SIZE_BYTES / 2);
+    await untilReceived(b, LATE_BYTES);
     await source.kill("SIGKILL");
     const again = await cluster.start("a", SLOWER).ready();
     await until(`${b.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
     t.ok(isWholeOn("b"));
-    const received = await metric(b.metricsUrl, "ollamamax_replication_received_bytes_total");
+    const received = await metric(b, RECEIVED);
     t.ok(received <= SIZE_BYTES + 3 * PIECE_BYTES, `${received} bytes came`);
-    const sent = await metric(again.metricsUrl, "ollamamax_replication_sent_bytes_total");
+    const sent = await metric(again, SENT);
     t.ok(sent <= REST_BYTES_MAX, `${sent} bytes were sent after the restart`);
   },
 );
@@ -49,11 +50,10 @@ t.test(
     const a = await cluster.start("a", SLOWER).ready();
     const receiver = cluster.start("b", SLOWER);
     const b = await receiver.ready();
-    const transfers = `${b.apiUrl}/api/cluster/transfers?local=true`;
-    await until(transfers, copied(1));
+    await untilReceived(b, 1);
     await using command = new TestDaemon({ OLLAMA_HOST: a.apiUrl }, ["transfers"]);
-    await until(transfers, copied(SIZE_BYTES / 2));
-    await until(transfers, copied(LATE_BYTES));
+    await untilReceived(b, SIZE_BYTES / 2);
+    await untilReceived(b, LATE_BYTES);
     t.match(await command.ended, { code: 0 });
     t.match(
       command.output,
@@ -63,7 +63,7 @@ t.test(
     const again = await cluster.start("b", SLOWER).ready();
     await until(`${a.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
     t.ok(isWholeOn("b"));
-    const received = await metric(again.metricsUrl, "ollamamax_replication_received_bytes_total");
+    const received = await metric(again, RECEIVED);
     t.ok(received <= REST_BYTES_MAX, `${received} bytes came after the restart`);
   },
 );
@@ -75,9 +75,9 @@ t.test(
     const { cluster, isWholeOn } = await openLargeModel(t, "a");
     const daemons = ["a", "b"].map((name) => cluster.start(name, SLOWER));
     const [, b] = await Promise.all(daemons.map((daemon) => daemon.ready()));
-    const transfers = `${b?.apiUrl}/api/cluster/transfers?local=true`;
-    await until(transfers, copied(SIZE_BYTES / 2));
-    await until(transfers, copied(LATE_BYTES));
+    if (!b) throw new Error("two were started");
+    await untilReceived(b, SIZE_BYTES / 2);
+    await untilReceived(b, LATE_BYTES);
     await Promise.all(daemons.map((daemon) => daemon.kill("SIGKILL")));
     const [source, receiver] = await Promise.all(
       ["a", "b"].map((name) => cluster.start(name, SLOWER).ready()),
@@ -85,12 +85,9 @@ t.test(
     if (!source || !receiver) throw new Error("two were started");
     await until(`${receiver.apiUrl}/api/cluster/replicas`, readyOn("a", "b"));
     t.ok(isWholeOn("b"));
-    const received = await metric(
-      receiver.metricsUrl,
-      "ollamamax_replication_received_bytes_total",
-    );
+    const received = await metric(receiver, RECEIVED);
     t.ok(received <= REST_BYTES_MAX, `${received} bytes came after the restart`);
-    const sent = await metric(source.metricsUrl, "ollamamax_replication_sent_bytes_total");
+    const sent = await metric(source, SENT);
     t.ok(sent <= REST_BYTES_MAX, `${sent} bytes were sent after the restart`);
   },
 );
