@@ -1,5 +1,5 @@
 import t from "tap";
-import { rowsOf, widthOf } from "./cells.ts";
+import { readable, rowsOf, widthOf } from "./cells.ts";
 import { formatTable } from "./table.ts";
 
 t.test("how much of a terminal a text takes", (t) => {
@@ -23,5 +23,19 @@ t.test("a table's columns, whatever letters are in them", (t) => {
     ["a\x1b[2Jb\n", "-"],
   ];
   t.equal(formatTable(rows), "NAME     STATE\n模型     ready\na [2Jb   -");
+  t.end();
+});
+
+t.test("a terminal shows control characters and does not obey them", (t) => {
+  const rows = [
+    ["a\tb\r\nc\r", "a\tb\nc"],
+    ["\x1b]0;title\x07\x1b[2J", "␛]0;title␇␛[2J"],
+    ["a\rb\x00\x7f\x9b2J", "a␍b␀␡\ufffd2J"],
+    ["模型 🦙 \u202e", "模型 🦙 \u202e"],
+  ] as const;
+  for (const [text, shown] of rows) {
+    t.equal(readable(text, { isTTY: true }), shown);
+    t.equal(readable(text, {}), text, "a file gets it as it is");
+  }
   t.end();
 });

@@ -19,3 +19,20 @@ export function rowsOf(text: string, columns: number): number {
 export function plain(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ");
 }
+
+const CONTROL_PICTURES = 0x2400;
+const DELETE = 0x7f;
+const DELETE_PICTURE = 0x2421;
+
+/**
+ * What a model answered or a file holds is shown in a terminal, not obeyed: control characters as pictures of themselves, but for
+ * those that lay out text. A file or a pipe gets every one.
+ */
+export function readable(text: string, output: { readonly isTTY?: boolean }): string {
+  if (!output.isTTY) return text;
+  return text.replaceAll(/\r(?=\n|$)/g, "").replaceAll(/(?![\n\t])\p{Cc}/gu, (control) => {
+    const code = control.charCodeAt(0);
+    if (code > DELETE) return "\ufffd";
+    return String.fromCharCode(code === DELETE ? DELETE_PICTURE : CONTROL_PICTURES + code);
+  });
+}

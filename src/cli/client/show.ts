@@ -1,4 +1,5 @@
 import { AppError } from "../../core/errors.ts";
+import { readable } from "../cells.ts";
 import type { Command } from "../command.ts";
 import { formatTable } from "../table.ts";
 import { ApiClient, entriesOf, type Json } from "./api-client.ts";
@@ -35,7 +36,10 @@ export const showCommand: Command = {
     const shown = await ApiClient.of(process.env).send("POST", "/api/show", { model, verbose });
     const [part] = wanted;
     if (options["json"]) console.log(JSON.stringify(shown));
-    else console.log(part ? `${shown[part] ?? ""}` : modelSections(shown, verbose));
+    else {
+      const text = part ? `${shown[part] ?? ""}` : modelSections(shown, verbose);
+      console.log(readable(text, process.stdout));
+    }
     return 0;
   },
 };

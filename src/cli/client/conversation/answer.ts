@@ -1,3 +1,4 @@
+import { readable } from "../../cells.ts";
 import type { ApiClient, Json } from "../api-client.ts";
 import { humanDuration } from "../human.ts";
 import { chatRequest, type Message, type Settings } from "./settings.ts";
@@ -21,7 +22,7 @@ export async function writeAnswer(
       if (thinking !== "" && !isThinking) process.stdout.write("Thinking...\n");
       if (content !== "" && isThinking) process.stdout.write("\n...done thinking.\n\n");
       isThinking = thinking !== "" || (isThinking && content === "");
-      process.stdout.write(thinking + content);
+      process.stdout.write(readable(thinking + content, process.stdout));
       isLineOpen ||= thinking + content !== "";
       answer += content;
       if (item["done"] === true) end = item;

@@ -84,8 +84,8 @@ t.test("in a terminal", { skip: !hasPseudoTerminals() }, async (t) => {
   const seen = { role: "user", content: "this?", images: [GIF] };
   t.same(byHand.asked[2]?.messages.at(-1), seen, "a path is no command");
 
-  byHand.say("half");
-  await terminal.shows("half");
+  byHand.say("\x1b[2Jhalf");
+  await terminal.shows("␛[2Jhalf");
   terminal.type(CTRL_C);
   await terminal.shows(PROMPT);
   terminal.type(CTRL_Z);

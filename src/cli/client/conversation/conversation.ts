@@ -1,4 +1,5 @@
 import { messageOf } from "../../../core/errors.ts";
+import { readable } from "../../cells.ts";
 import type { ApiClient } from "../api-client.ts";
 import { writeAnswer } from "./answer.ts";
 import { type OpenBlock, takeText } from "./entry.ts";
@@ -122,7 +123,8 @@ export class Conversation implements Disposable {
       case "show": {
         const { model } = this.#settings;
         const shown = await this.#client.send("POST", "/api/show", { model }, signal);
-        return console.log(shownPart(action.part, shown, this.#settings));
+        const text = shownPart(action.part, shown, this.#settings);
+        return console.log(readable(text, process.stdout));
       }
     }
   }
