@@ -1,7 +1,7 @@
 import { yamux } from "@chainsafe/libp2p-yamux";
 import { type GossipSub, gossipsub, StrictSign } from "@libp2p/gossipsub";
 import { identify } from "@libp2p/identify";
-import type { Libp2p, PeerDiscovery } from "@libp2p/interface";
+import type { Libp2p, PeerDiscovery, Topology } from "@libp2p/interface";
 import { type KadDHT, kadDHT } from "@libp2p/kad-dht";
 import { mdns } from "@libp2p/mdns";
 import { ping } from "@libp2p/ping";
@@ -38,7 +38,11 @@ export type MeshLibp2p = Libp2p<{
   ping: ReturnType<ReturnType<typeof ping>>;
   dht: KadDHT;
   pubsub: GossipSub;
+  /** Who is told of connections to peers that speak a protocol. */
+  topologies: Topologies;
 }>;
+
+type Topologies = (protocol: string) => readonly Topology[];
 
 const CONNECTIONS_MAX = 1_000;
 /** Whole clusters sit behind one address, so libp2p's 5 a second would turn most of a starting cluster away. */
@@ -130,6 +134,10 @@ export async function startLibp2p(
 function services(topics: readonly string[]) {
   return {
     identify: identify({ timeout: 5_000 }),
+    topologies:
+      ({ registrar }: { readonly registrar: { readonly getTopologies: Topologies } }): Topologies =>
+      (protocol) =>
+        registrar.getTopologies(protocol),
     ping: ping({ timeout: 5_000 }),
     dht: kadDHT({
       protocol: "/ollamamax/kad/1",

@@ -9,6 +9,7 @@ import { Detection } from "./detection.ts";
 import { Discovery } from "./discovery.ts";
 import { Gater } from "./gater.ts";
 import { Gossip, TOPICS } from "./gossip.ts";
+import { GossipStreams } from "./gossip-streams.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { KeyMismatches } from "./key-mismatches.ts";
 import { KeyedNoise } from "./keyed-noise.ts";
@@ -88,6 +89,7 @@ async function openTransport(
   const isDenied = (node: NodeId): boolean => gater.isDenied(node);
   const streams = stack.use(await PooledStreams.open({ libp2p, links, clock, log, isDenied }));
   await startLibp2p(libp2p, options);
+  stack.use(GossipStreams.open({ ...deps, libp2p }));
   return { libp2p, noise, gater, mismatches, streams };
 }
 
