@@ -65,7 +65,7 @@ export async function planMerge(
     }
   }
   const head = Buffer.concat([
-    beginning(first.gguf.version, tensors.length, kept.length),
+    headBeginning(first.gguf.version, tensors.length, kept.length),
     ...(await readSpans(first.file, kept)),
     ...entries,
   ]);
@@ -121,7 +121,8 @@ function factsOf(parts: Parts): GgufFacts {
   return { ...ggufFacts(first.gguf), parameterCount, splitCount: 1 };
 }
 
-function beginning(version: number, tensorCount: number, keyCount: number): Buffer {
+/** Of a head: what comes before its keys. */
+export function headBeginning(version: number, tensorCount: number, keyCount: number): Buffer {
   const bytes = Buffer.alloc(24);
   bytes.write("GGUF", "latin1");
   bytes.writeUInt32LE(version, 4);
@@ -131,7 +132,7 @@ function beginning(version: number, tensorCount: number, keyCount: number): Buff
 }
 
 /** In the order of the file. What lies between them is of the head too, whose size the parser has bounded. */
-async function readSpans(file: string, spans: readonly Span[]): Promise<Buffer[]> {
+export async function readSpans(file: string, spans: readonly Span[]): Promise<Buffer[]> {
   const start = spans[0]?.start ?? 0;
   const bytes = Buffer.alloc((spans.at(-1)?.end ?? start) - start);
   await using handle = await open(file, "r");

@@ -1,3 +1,4 @@
+import path from "node:path";
 import { Broadcast } from "../core/broadcast.ts";
 import type { Clock } from "../core/clock.ts";
 import type { BlobDigest, ManifestDigest } from "../core/digest.ts";
@@ -9,6 +10,7 @@ import { type ModelName, sameName } from "../core/model-name.ts";
 import type { BlobId, BlobPieces, PieceStore } from "../core/pieces.ts";
 import type {
   BlobStore,
+  LoadProgress,
   LocalModels,
   LocalReplicaChange,
   PartialBlob,
@@ -26,6 +28,7 @@ import { readModelLayers } from "./model-layers.ts";
 import { ModelScan, type ScannedModel } from "./model-scan.ts";
 import { openModelsFolder } from "./models-folder.ts";
 import { PieceFolder } from "./piece-folder.ts";
+import { TranslatedFiles } from "./translate/translated-files.ts";
 import { checkBlobs, modelLayerOf, versionOf, type WholeModel } from "./whole-model.ts";
 
 export interface ModelStoreOptions {
@@ -52,6 +55,7 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
   readonly #blobs: BlobFolder;
   readonly #pieces: PieceFolder;
   readonly #scan: ModelScan;
+  readonly #translated: TranslatedFiles;
   readonly #watch: FolderWatch;
   readonly #changes = new Broadcast<LocalReplicaChange>();
   readonly #stop = new AbortController();
@@ -79,6 +83,7 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
     this.#blobs = new BlobFolder(layout, this.#damaged);
     this.#pieces = new PieceFolder(layout, deps);
     this.#scan = new ModelScan(layout, deps.log, this.#damaged);
+    this.#translated = new TranslatedFiles(layout.dir, deps.log);
     this.#watch = new FolderWatch(() => this.#hint());
   }
 
@@ -145,6 +150,13 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
       parameters,
       messages,
     };
+  }
+
+  runnable(
+    files: ModelFiles,
+    o: Waiting & LoadProgress,
+  ): Promise<Pick<ModelFiles, "modelPath" | "projectorPaths">> {
+    return this.#translated.of(files, o);
   }
 
   async describe(
@@ -274,6 +286,10 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
     this.#checkedMs.clear();
     this.#records = this.#models.flatMap(({ whole }) => (whole ? [whole.record] : []));
     for (const change of changes) this.#changes.publish(change);
+    const blobs = [...this.blobsInUse()].map((digest) =>
+      path.basename(blobPath(this.layout, digest)),
+    );
+    await this.#translated.sweep(new Set(blobs));
 
     const folders = new Map(dirs.map((dir) => [dir, "every change" as const]));
     const added = this.#watch.watch(new Map([...folders, [this.layout.blobsDir, "names only"]]));

@@ -154,6 +154,11 @@ export interface PeerStreams {
 // ---- Files ------------------------------------------------------------------------------------------------------------
 
 /** The models in this node's store. Owner: blobs. */
+export interface LoadProgress {
+  /** How much of it is done, from 0 to 1. */
+  readonly onProgress: (fraction: number) => void;
+}
+
 export interface LocalModels {
   /** As of the last scan; no I/O. */
   list(): readonly ModelRecord[];
@@ -161,6 +166,11 @@ export interface LocalModels {
   changes(o: Waiting): AsyncIterable<LocalReplicaChange>;
   /** Undefined when no manifest with this digest is here. */
   open(model: ManifestDigest, o: Waiting): Promise<ModelFiles | undefined>;
+  /** What llama.cpp loads: the model's own files, or what is made of those that it cannot load. That may take minutes. */
+  runnable(
+    files: ModelFiles,
+    o: Waiting & LoadProgress,
+  ): Promise<Pick<ModelFiles, "modelPath" | "projectorPaths">>;
   describe(
     model: ManifestDigest,
     options: DescribeOptions,

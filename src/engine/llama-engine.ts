@@ -32,7 +32,7 @@ import {
   stopWordsOf,
 } from "./parameters.ts";
 import type { GenerateJob, RunnerSpec } from "./runner/protocol.ts";
-import { RunnerLoader } from "./runner-loader.ts";
+import { loadError, RunnerLoader } from "./runner-loader.ts";
 import { Visit } from "./visit.ts";
 
 const SEEDS = 2 ** 32;
@@ -42,7 +42,7 @@ const HOSTS_MAX = 256;
 const SERVER_BUSY = "server busy, please try again.  maximum pending requests exceeded";
 
 export interface LlamaEngineDeps {
-  readonly models: Pick<LocalModels, "open">;
+  readonly models: Pick<LocalModels, "open" | "runnable">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -196,8 +196,13 @@ export class LlamaEngine implements Engine, AsyncDisposable {
     if (!host.queue.hasRoom(key) && this.#queued() >= this.#options.maxQueue) {
       throw new InferenceError("BUSY", SERVER_BUSY, { details: { retryAfterMs: RETRY_AFTER_MS } });
     }
-    const spec = this.#spec(files, options);
-    const load: LoadRunner = async (o) => await this.#loader.load(request.model, spec, o);
+    const load: LoadRunner = async (o) => {
+      const paths = await this.#deps.models.runnable(files, o).catch((error: unknown) => {
+        throw loadError(error);
+      });
+      const spec = this.#spec({ ...files, ...paths }, options);
+      return await this.#loader.load(request.model, spec, o);
+    };
     return new Visit(host, files, { key, options, load, request, clock: this.#deps.clock });
   }
 

@@ -172,7 +172,7 @@ export class RunnerLoader {
 }
 
 /** A crash while loading speaks against the file; a kill (by the system, when memory ran out) does not. */
-function loadError(error: unknown): unknown {
+export function loadError(error: unknown): unknown {
   if (!(error instanceof InferenceError)) {
     if (isAborted(error)) return error;
     return new InferenceError("LOAD_FAILED", messageOf(error), { cause: error });

@@ -6,7 +6,8 @@ export type GgufTyped =
   | { readonly type: "bool"; readonly value: boolean }
   | { readonly type: "string"; readonly value: string }
   | { readonly type: "strings"; readonly value: readonly string[] }
-  | { readonly type: "float32s" | "int32s"; readonly value: readonly number[] };
+  | { readonly type: "float32s" | "int32s" | "uint8s"; readonly value: readonly number[] }
+  | { readonly type: "bools"; readonly value: readonly boolean[] };
 
 export type GgufKeys = ReadonlyMap<string, GgufTyped>;
 
@@ -29,7 +30,7 @@ export const GGUF_ALIGNMENT = 32;
 const VERSION = 3;
 const TYPE_IDS = { uint32: 4, float32: 6, bool: 7, string: 8 } as const;
 const ARRAY_ID = 9;
-const ITEM_IDS = { strings: 8, float32s: 6, int32s: 5 } as const;
+const ITEM_IDS = { strings: 8, float32s: 6, int32s: 5, uint8s: 0, bools: 7 } as const;
 
 export function tensorBytes({ type, shape }: Omit<HeadTensor, "name">): number {
   return shape.reduce((product, size) => product * size, 1) * TENSOR_TYPES[type].bytes;
@@ -46,11 +47,11 @@ export function formatGgufHead(keys: GgufKeys, tensors: readonly HeadTensor[]): 
   beginning.writeBigUInt64LE(BigInt(tensors.length), 8);
   beginning.writeBigUInt64LE(BigInt(keys.size), 16);
   const parts: Buffer[] = [beginning];
-  for (const [key, value] of keys) parts.push(text(key), typedValue(value));
+  for (const [key, value] of keys) parts.push(formatText(key), formatValue(value));
   let offset = 0;
   for (const tensor of tensors) {
     const { name, type, shape } = tensor;
-    parts.push(text(name), uint32(shape.length), ...shape.map(uint64));
+    parts.push(formatText(name), uint32(shape.length), ...shape.map(uint64));
     parts.push(uint32(TENSOR_TYPES[type].id), uint64(offset));
     offset = alignUp(offset + tensorBytes(tensor), GGUF_ALIGNMENT);
   }
@@ -58,10 +59,11 @@ export function formatGgufHead(keys: GgufKeys, tensors: readonly HeadTensor[]): 
   return Buffer.concat([head], alignUp(head.length, GGUF_ALIGNMENT));
 }
 
-function typedValue(typed: GgufTyped): Buffer {
+/** With its type before it, as it follows its key. */
+export function formatValue(typed: GgufTyped): Buffer {
   switch (typed.type) {
     case "string":
-      return Buffer.concat([uint32(TYPE_IDS.string), text(typed.value)]);
+      return Buffer.concat([uint32(TYPE_IDS.string), formatText(typed.value)]);
     case "bool":
       return Buffer.concat([uint32(TYPE_IDS.bool), Buffer.of(typed.value ? 1 : 0)]);
     case "uint32":
@@ -69,11 +71,15 @@ function typedValue(typed: GgufTyped): Buffer {
     case "float32":
       return Buffer.concat([uint32(TYPE_IDS.float32), numbers(Float32Array, [typed.value])]);
     case "strings":
-      return Buffer.concat([...arrayOf(typed), ...typed.value.map(text)]);
+      return Buffer.concat([...arrayOf(typed), ...typed.value.map(formatText)]);
     case "float32s":
       return Buffer.concat([...arrayOf(typed), numbers(Float32Array, typed.value)]);
     case "int32s":
       return Buffer.concat([...arrayOf(typed), numbers(Int32Array, typed.value)]);
+    case "uint8s":
+      return Buffer.concat([...arrayOf(typed), Buffer.from(typed.value)]);
+    case "bools":
+      return Buffer.concat([...arrayOf(typed), Buffer.from(typed.value.map(Number))]);
   }
 }
 
@@ -89,7 +95,7 @@ function numbers(
   return Buffer.from(new array(values).buffer);
 }
 
-function text(value: string): Buffer {
+export function formatText(value: string): Buffer {
   const bytes = Buffer.byteLength(value);
   const result = Buffer.allocUnsafe(8 + bytes);
   result.writeBigUInt64LE(BigInt(bytes));
