@@ -83,7 +83,7 @@ export class ModelStore implements LocalModels, BlobStore, PieceStore, AsyncDisp
     this.#blobs = new BlobFolder(layout, this.#damaged);
     this.#pieces = new PieceFolder(layout, deps);
     this.#scan = new ModelScan(layout, deps.log, this.#damaged);
-    this.#translated = new TranslatedFiles(layout.dir, deps.log);
+    this.#translated = new TranslatedFiles(layout.dir, deps);
     this.#watch = new FolderWatch(() => this.#hint());
   }
 

@@ -1,6 +1,7 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
+import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { ModelFiles } from "../../core/model.ts";
@@ -19,6 +20,11 @@ const NAME = /^(sha256-[0-9a-f]{64})\.(?:model|projector)-(\d+)\.gguf$/;
 /** Of a process that was killed; one that writes has written more recently. */
 const ABANDONED_AFTER_MS = 60 * 60 * 1_000;
 
+export interface TranslatedFilesDeps {
+  readonly clock: Pick<Clock, "wallMs">;
+  readonly log: Logger;
+}
+
 type Runnable = Pick<ModelFiles, "modelPath" | "projectorPaths">;
 
 interface Wanted {
@@ -33,14 +39,14 @@ interface Wanted {
  */
 export class TranslatedFiles {
   readonly #dir: string;
-  readonly #log: Logger;
+  readonly #deps: TranslatedFilesDeps;
   readonly #making = new Map<string, Promise<string>>();
   /** Of blobs that have any; as of the first look. */
   #known: Set<string> | undefined;
 
-  constructor(modelsDir: string, log: Logger) {
+  constructor(modelsDir: string, deps: TranslatedFilesDeps) {
     this.#dir = path.join(modelsDir, FOLDER);
-    this.#log = log;
+    this.#deps = deps;
   }
 
   /** What to load; the model's own files where nothing has to be made. */
@@ -111,8 +117,8 @@ export class TranslatedFiles {
   ): Promise<string> {
     const sizeBytes = draft.fileBytes();
     if ((await sizeOf(file)) === sizeBytes) return file;
-    const partial = `${file}.${randomBytes(8).toString("hex")}.partial`;
-    this.#log.info({ file, sizeBytes }, "what llama.cpp loads of a model of Ollama's is made");
+    const partial = `${file}.${randomUUID()}.partial`;
+    this.#deps.log.info({ file, sizeBytes }, "what llama.cpp loads of a model of Ollama's is made");
     try {
       await mkdir(this.#dir, { recursive: true });
       await expectSpace(this.#dir, sizeBytes, "What llama.cpp loads in place of this model");
@@ -154,14 +160,14 @@ export class TranslatedFiles {
   /** Of an earlier version, or by a process that did not come to an end. */
   async #isAbandoned(name: string): Promise<boolean> {
     const found = await stat(path.join(this.#dir, name)).catch(() => undefined);
-    return found !== undefined && Date.now() - found.mtimeMs > ABANDONED_AFTER_MS;
+    return found !== undefined && this.#deps.clock.wallMs() - found.mtimeMs > ABANDONED_AFTER_MS;
   }
 
   async #remove(name: string): Promise<void> {
     try {
       await rm(path.join(this.#dir, name), { force: true });
     } catch (error) {
-      this.#log.warn({ name, problem: messageOf(error) }, "a file that nobody needs stays");
+      this.#deps.log.warn({ name, problem: messageOf(error) }, "a file that nobody needs stays");
     }
   }
 }

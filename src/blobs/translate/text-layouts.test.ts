@@ -1,75 +1,17 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import path from "node:path";
-import t, { type Test } from "tap";
-import { ggufFile, key, tensor, value } from "../../../test/fixtures/gguf-file.ts";
-import { bool, float, type Shape } from "../../../test/fixtures/projector-file.ts";
-import { tempFolder } from "../../../test/fixtures/temp-folder.ts";
+import t from "tap";
+import {
+  draftOf,
+  fileOf,
+  floatsOf,
+  madeOf,
+  type Typed,
+  type Value,
+} from "../../../test/fixtures/counted-gguf.ts";
+import type { Shape } from "../../../test/fixtures/projector-file.ts";
 import { readGguf } from "../gguf.ts";
-import { tensorBytes } from "../gguf-types.ts";
-import { GgufDraft } from "./gguf-draft.ts";
-import { nameOldProjector, toProjector } from "./projector-layouts.ts";
 import { toText } from "./text-layouts.ts";
-import { translatedChunks } from "./translated-source.ts";
 
 const o = { signal: new AbortController().signal };
-const F16 = 1;
-const Q8_0 = 8;
-
-type Value = number | string | readonly number[] | readonly string[];
-
-function bytesOf(from: Value): Buffer {
-  if (typeof from === "string") return value.text(from);
-  if (typeof from === "number") return Number.isInteger(from) ? value.uint32(from) : float(from);
-  const isText = (list: readonly (number | string)[]): list is readonly string[] =>
-    typeof list[0] === "string";
-  return isText(from) ? value.texts(from) : value.uint32s(from);
-}
-
-type Typed = Shape | readonly [...Shape, { readonly type: number }];
-
-/** A file of these keys and tensors; each byte of its data is one more than that before it. */
-function fileOf(t: Test, keys: Readonly<Record<string, Value>>, shapes: readonly Typed[]): string {
-  let offset = 0;
-  const entries = shapes.map((typed) => {
-    const [name, ...rest] = typed as unknown as readonly [string, ...unknown[]];
-    const shape = rest.filter((size): size is number => typeof size === "number");
-    const { type } = { type: 0, ...(rest.find((last) => typeof last === "object") as object) };
-    const entry = tensor(name, shape, type, offset);
-    offset += Math.ceil((tensorBytes(type, shape) ?? 0) / 32) * 32;
-    return entry;
-  });
-  const head = ggufFile({
-    keys: Object.entries(keys).map(([name, each]) => key(name, bytesOf(each))),
-    tensors: entries,
-  });
-  const data = Uint8Array.from({ length: offset }, (_, i) => i % 251);
-  const file = path.join(tempFolder(t), "model.gguf");
-  writeFileSync(file, Buffer.concat([head, data]));
-  return file;
-}
-
-async function draftOf(file: string): Promise<GgufDraft> {
-  return await GgufDraft.read(file, await readGguf(file, { verbose: false }, o));
-}
-
-/** What the file would be that is made. */
-async function madeOf(t: Test, source: string, draft: GgufDraft): Promise<string> {
-  const file = path.join(tempFolder(t), "made.gguf");
-  const chunks: Buffer[] = [];
-  for await (const chunk of translatedChunks(source, draft, o)) chunks.push(Buffer.from(chunk));
-  const bytes = Buffer.concat(chunks);
-  t.equal(bytes.length, draft.fileBytes());
-  writeFileSync(file, bytes);
-  return file;
-}
-
-/** The values of a tensor. */
-async function floatsOf(file: string, name: string): Promise<readonly number[]> {
-  const { places } = await readGguf(file, { verbose: false }, o);
-  const { start = 0, end } = places.data.get(name) ?? {};
-  const bytes = Uint8Array.from(readFileSync(file).subarray(start, end));
-  return [...new Float32Array(bytes.buffer)];
-}
 
 interface Case {
   readonly architecture: string;
@@ -406,95 +348,4 @@ t.test("data: joined by experts, rows left out, zeros between", async (t) => {
   const [gate0, gate1] = await floatsOf(source, "blk.0.ffn_gate_exps.weight");
   const [up0, up1] = await floatsOf(source, "blk.0.ffn_up_exps.weight");
   t.same(await floatsOf(made, "blk.0.ffn_gate_up_exps.weight"), [gate0, up0, gate1, up1]);
-});
-
-t.test("projectors: patches of two frames, and queries, keys and values in one", async (t) => {
-  const keys = {
-    "general.architecture": "qwen3vl",
-    "qwen3vl.embedding_length": 8,
-    "qwen3vl.vision.block_count": 2,
-    "qwen3vl.vision.patch_size": 2,
-    "qwen3vl.vision.deepstack_visual_indexes": [1],
-  };
-  const source = fileOf(t, keys, [
-    ["v.blk.0.attn_q.weight", 32, 1, { type: F16 }],
-    ["v.blk.0.attn_k.weight", 32, 1],
-    ["v.blk.0.attn_v.weight", 32, 1, { type: Q8_0 }],
-    ["v.deepstack_merger.0.linear_fc1.weight", 4],
-    ["v.patch_embed.weight", 1, 1, 2, 6, { type: F16 }],
-    ["v.pos_embed.weight", 4, 16, { type: F16 }],
-    ["token_embd.weight", 8],
-  ]);
-  const draft = toProjector(await draftOf(source));
-  if (!draft) throw new Error("it has one");
-  const made = await madeOf(t, source, draft);
-  const { metadata, tensors } = await readGguf(made, { verbose: true }, o);
-  t.equal(metadata.get("clip.projector_type"), "qwen3vl_merger");
-  t.equal(metadata.get("clip.vision.projection_dim"), 8);
-  t.equal(metadata.get("clip.vision.image_size"), 8);
-  t.same(metadata.get("clip.vision.is_deepstack_layers"), { length: 2, values: [false, true] });
-  t.same(
-    tensors.map(({ name, type, shape }) => [name, type, ...shape]),
-    [
-      ["v.deepstack.1.fc1.weight", "F32", 4],
-      ["v.position_embd.weight", "F32", 4, 16],
-      ["v.blk.0.attn_qkv.weight", "F32", 32, 3],
-      ["v.patch_embd.weight", "F32", 1, 1, 3, 2],
-      ["v.patch_embd.weight.1", "F32", 1, 1, 3, 2],
-    ],
-  );
-  // Byte i of the file's data is i % 251.
-  const half = (at: number): number =>
-    new DataView(Uint8Array.of(at % 251, (at + 1) % 251).buffer).getFloat16(0, true);
-  const patchesAt = 64 + 128 + 64 + 32;
-  const ofFrame = (frame: number) =>
-    Array.from({ length: 6 }, (_, i) => half(patchesAt + 2 * (2 * i + frame)));
-  t.same(await floatsOf(made, "v.patch_embd.weight"), ofFrame(0));
-  t.same(await floatsOf(made, "v.patch_embd.weight.1"), ofFrame(1));
-  const joined = await floatsOf(made, "v.blk.0.attn_qkv.weight");
-  t.same(
-    joined.slice(0, 32),
-    Array.from({ length: 32 }, (_, i) => half(2 * i)),
-  );
-  t.same(joined.slice(32, 64), await floatsOf(source, "v.blk.0.attn_k.weight"));
-  const at = 64 + 128;
-  const scale = half(at);
-  const signed = (byte: number): number => (byte > 127 ? byte - 256 : byte);
-  t.same(
-    joined.slice(64),
-    Array.from({ length: 32 }, (_, i) => Math.fround(scale * signed((at + 2 + i) % 251))),
-  );
-});
-
-t.test("projectors: the rows of a head in llama.cpp's order", async (t) => {
-  const keys = {
-    "general.architecture": "mistral3",
-    "mistral3.embedding_length": 2,
-    "mistral3.vision.block_count": 1,
-    "mistral3.vision.attention.head_count": 1,
-  };
-  const source = fileOf(t, keys, [["v.blk.0.attn_q.weight", 1, 4]]);
-  const draft = toProjector(await draftOf(source));
-  if (!draft) throw new Error("it has one");
-  const made = await madeOf(t, source, draft);
-  const [a, b, c, d] = await floatsOf(source, "v.blk.0.attn_q.weight");
-  t.same(await floatsOf(made, "v.blk.0.attn_q.weight"), [a, c, b, d]);
-  t.same(await floatsOf(made, "v.token_embd.img_break"), [0, 0]);
-});
-
-t.test("projectors from before they had types", async (t) => {
-  const clip = key("general.architecture", value.text("clip"));
-  const sees = key("clip.has_vision_encoder", bool(true));
-  const of = async (...keys: readonly Buffer[]): Promise<GgufDraft> => {
-    const file = path.join(tempFolder(t), "clip.gguf");
-    writeFileSync(file, ggufFile({ keys }));
-    return await draftOf(file);
-  };
-  const old = await of(clip, sees);
-  t.equal(nameOldProjector(old), true);
-  t.equal(old.text("clip.projector_type"), "mlp");
-  const typed = key("clip.projector_type", value.text("ldp"));
-  t.equal(nameOldProjector(await of(clip, sees, typed)), false);
-  t.equal(nameOldProjector(await of(clip)), false);
-  t.equal(toProjector(old), undefined);
 });
