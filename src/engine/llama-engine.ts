@@ -183,7 +183,10 @@ export class LlamaEngine implements Engine, AsyncDisposable {
     }
   }
 
-  async #enter(request: LoadRequest, signal: AbortSignal): Promise<Visit> {
+  async #enter(
+    request: LoadRequest & Partial<Pick<GenerateRequest, "input">>,
+    signal: AbortSignal,
+  ): Promise<Visit> {
     signal.throwIfAborted();
     const files = await this.#deps.models.open(request.model, { signal });
     if (!files) {
@@ -192,7 +195,9 @@ export class LlamaEngine implements Engine, AsyncDisposable {
     const host = this.#host(request.model);
     const wanted = runnerOptionsOf(files.parameters, request.runner);
     const options = keepAutomatic(wanted, host.options);
-    const key = JSON.stringify(options);
+    if (isShown(request, files)) host.shown();
+    const { looks } = host;
+    const key = JSON.stringify({ ...options, ...(looks && { looks }) });
     if (!host.queue.hasRoom(key) && this.#queued() >= this.#options.maxQueue) {
       throw new InferenceError("BUSY", SERVER_BUSY, { details: { retryAfterMs: RETRY_AFTER_MS } });
     }
@@ -200,7 +205,10 @@ export class LlamaEngine implements Engine, AsyncDisposable {
       const paths = await this.#deps.models.runnable(files, o).catch((error: unknown) => {
         throw loadError(error);
       });
-      const spec = this.#spec({ ...files, ...paths }, options);
+      const { modelPath, projectorPaths } = paths;
+      const hasProjector = looks || files.projectorPaths.length > 0;
+      const projectorPath = hasProjector ? projectorPaths[0] : undefined;
+      const spec = this.#spec(files, { modelPath, projectorPath }, options);
       return await this.#loader.load(request.model, spec, o);
     };
     return new Visit(host, files, { key, options, load, request, clock: this.#deps.clock });
@@ -217,11 +225,14 @@ export class LlamaEngine implements Engine, AsyncDisposable {
     return host;
   }
 
-  #spec(files: ModelFiles, options: RunnerOptions): RunnerSpec {
+  #spec(
+    files: ModelFiles,
+    paths: Pick<RunnerSpec, "modelPath" | "projectorPath">,
+    options: RunnerOptions,
+  ): RunnerSpec {
     return {
-      modelPath: files.modelPath,
+      ...paths,
       adapterPaths: files.adapterPaths,
-      projectorPath: files.projectorPaths[0],
       template: files.template,
       renderer: files.renderer,
       parser: files.parser,
@@ -266,6 +277,18 @@ export class LlamaEngine implements Engine, AsyncDisposable {
   #waiting({ signal }: Waiting): LinkedSignal {
     return new LinkedSignal(signal, this.#closed.signal);
   }
+}
+
+/** Something to look at or to listen to, for a model that has no file of its own to do so by. */
+function isShown(
+  { input }: Partial<Pick<GenerateRequest, "input">>,
+  { projectorPaths, record }: ModelFiles,
+): boolean {
+  if (!input || projectorPaths.length > 0) return false;
+  if (!record.capabilities.some((name) => name === "vision" || name === "audio")) return false;
+  return input.kind === "messages"
+    ? input.messages.some(({ images = [] }) => images.length > 0)
+    : (input.images ?? []).length > 0;
 }
 
 /** What to throw: when the signal has aborted, why it did. */

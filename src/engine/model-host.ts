@@ -32,6 +32,7 @@ export class ModelHost {
   readonly #disposed = new AbortController();
   readonly #defaultKeepAliveMs: number;
   #keepAliveMs: number;
+  #looks = false;
   #idleSinceMs: number;
   #resident: Resident | undefined;
   #loading: Loading | undefined;
@@ -57,6 +58,15 @@ export class ModelHost {
   get unused(): boolean {
     const { running, waiting } = this.queue;
     return !this.#resident && !this.#loading && !this.#retiring && running + waiting === 0;
+  }
+
+  /** Whether it is loaded with what it sees by, where that is in its own file: from the first picture on, until it is unloaded. */
+  get looks(): boolean {
+    return this.#looks;
+  }
+
+  shown(): void {
+    this.#looks = true;
   }
 
   /** How it is loaded. */
@@ -171,6 +181,7 @@ export class ModelHost {
         await this.queue.changes.next(this.#disposed);
       }
       await this.#dropRunner();
+      if (this.queue.waiting === 0) this.#looks = false;
     } finally {
       this.queue.resume();
     }

@@ -50,9 +50,19 @@ t.test("models as Ollama's own engine has them are run by llama.cpp", async (t) 
       t.not(blind.text, "", name);
       t.equal(record.capabilities.includes("vision"), SEEING.has(name), name);
       if (SEEING.has(name)) {
+        const sizeBytes = (): number =>
+          engine.status().loaded.find(({ model }) => model === record.manifest)?.sizeBytes ?? 0;
+        const alone = sizeBytes();
         const red = await say(plainPng(255, 0, 0));
         t.not(red.text, (await say(plainPng(0, 0, 255))).text, `${name} sees colours`);
         t.ok(red.promptTokens > blind.promptTokens, `${name} takes tokens for a picture`);
+        const both = sizeBytes();
+        t.ok(both > alone, `${name} is loaded with what it sees by once it is shown something`);
+        await say();
+        t.equal(sizeBytes(), both, "and stays so for texts");
+        await engine.unload(record.manifest, waiting());
+        await say();
+        t.equal(sizeBytes(), alone, "until it is unloaded");
       }
     }
     t.equal(made().length - before.length, SEEING.has(name) ? 2 : 1, `${name}: ${made()}`);
