@@ -22,7 +22,7 @@ const IMPORTS = ["test/exit-on-signal.ts", "../src/core/remembered-imports.ts"].
   path.join(import.meta.dirname, file),
 ]);
 const JOBS = 2;
-const FILE_TIMEOUT_S = 300;
+const FILE_TIMEOUT_S = 600;
 /** What a file has for telling why it was late. */
 const LATE_S = 10;
 

@@ -28,6 +28,7 @@ const USER = "ollama_user";
 const PASSWORD_BYTES = 24;
 const FIRST_CONNECTION_TIMEOUT_MS = 60_000;
 const PASSWORD_FILE = "postgres-password";
+const PORT_TRIES_MAX = 5;
 const RESTART = { firstMs: 500, maxMs: 10_000 };
 
 export interface EmbeddedPostgresDeps {
@@ -83,16 +84,19 @@ export class EmbeddedPostgres implements AsyncDisposable {
     if (!existsSync(path.join(folder, "PG_VERSION"))) {
       await initialise({ binaries, folder, account, user: USER, password });
     }
-    const place = { binaries, folder, account, host: HOST, port };
-    const server = await PostgresServer.start(place, deps);
-    const address = { host: HOST, port, database: DATABASE, user: USER, password };
+    const { place, server } = await startAt(
+      options.port,
+      { binaries, folder, account, host: HOST, port },
+      deps,
+    );
+    const address = { host: HOST, port: place.port, database: DATABASE, user: USER, password };
     try {
       await createDatabase(address);
     } catch (error) {
       await server[Symbol.asyncDispose]();
       throw error;
     }
-    deps.log.info({ port, pid: server.pid }, "embedded Postgres runs");
+    deps.log.info({ port: place.port, pid: server.pid }, "embedded Postgres runs");
     const postgres = new EmbeddedPostgres(address, place, server, deps);
     process.on("exit", postgres.#quit);
     postgres.#watching = postgres.#watch();
@@ -163,6 +167,24 @@ export class EmbeddedPostgres implements AsyncDisposable {
 }
 
 type Place = Parameters<typeof PostgresServer.start>[0];
+
+/** Any port that was free a moment ago may have been taken since: then it is another one. */
+async function startAt(
+  wanted: number,
+  first: Place,
+  deps: { readonly clock: Clock },
+): Promise<{ readonly place: Place; readonly server: PostgresServer }> {
+  let place = first;
+  for (let tries = 1; ; tries++) {
+    try {
+      return { place, server: await PostgresServer.start(place, deps) };
+    } catch (error) {
+      const isTaken = /Address already in use/.test(messageOf(error));
+      if (wanted !== 0 || !isTaken || tries === PORT_TRIES_MAX) throw error;
+    }
+    place = { ...place, port: await choosePort(HOST, wanted) };
+  }
+}
 
 async function ownPassword(file: string): Promise<string> {
   if (existsSync(file)) return (await readFile(file, "utf8")).trim();

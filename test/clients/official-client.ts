@@ -18,7 +18,12 @@ export const CITY = {
   additionalProperties: false,
 };
 /** Its answer takes so many tokens that nobody leaves after its end. */
-export const LONG = { type: "array", minItems: 200, maxItems: 200, items: { const: "replica" } };
+export const LONG = {
+  type: "array",
+  minItems: 1_999,
+  maxItems: 1_999,
+  items: { const: "replica" },
+};
 /** What the model would write by itself to call a tool, had it learned to: a grammar makes it. */
 export const CALL = {
   type: "object",

@@ -21,6 +21,11 @@ export async function remoteModel(): Promise<RemoteModel> {
     `${c.apiUrl}/api/cluster/replicas`,
     (body) => (body["replicas"] as unknown[]).length === 2,
   );
+  await until(`${c.apiUrl}/api/cluster/nodes`, ({ nodes }) =>
+    (nodes as { health: string }[]).every(
+      ({ health }, _, { length }) => health === "alive" && length === 3,
+    ),
+  );
   const holders = new Map([a, b].flatMap(({ nodeId }, at) => entry(nodeId, daemons[at])));
   const opened = stack.move();
   return {

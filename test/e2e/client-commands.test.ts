@@ -6,8 +6,6 @@ import { TestDaemon } from "../fixtures/daemon.ts";
 import { splitGguf } from "../fixtures/split-gguf.ts";
 import { tempFolder } from "../fixtures/temp-folder.ts";
 
-t.setTimeout(240_000);
-
 t.test("the commands that call a node, on one that does not hold the model", async (t) => {
   const cluster = await TestCluster.open();
   t.teardown(() => cluster[Symbol.asyncDispose]());

@@ -3,13 +3,15 @@ import { TestCluster, until } from "../fixtures/cluster.ts";
 import { TestDaemon } from "../fixtures/daemon.ts";
 import { call } from "../fixtures/http.ts";
 
-t.setTimeout(120_000);
-
 const question = {
   ...{ model: "tiny-chat", messages: [{ role: "user", content: "hi" }], stream: false },
   options: { temperature: 0 },
 };
 
+const isDraining = ({ nodes }: Record<string, unknown>): boolean =>
+  (nodes as { name: string; state: string; health: string }[]).some(
+    ({ name, state, health }) => name === "a" && state === "draining" && health === "alive",
+  );
 const holding = (count: number) => (body: Record<string, unknown>) =>
   (body["replicas"] as unknown[]).length === count;
 
@@ -42,16 +44,13 @@ t.test("a node that drains sends requests elsewhere, and says when it can leave"
     ...{ name: "a", draining: true, running: 0, can_leave: true, last_replicas: 0 },
     models: [{ model: "tiny-chat:latest", elsewhere: 1 }],
   });
+  await until(`${b.apiUrl}/api/cluster/nodes`, isDraining);
   t.match(await run("nodes"), { code: 0, stdout: /^a +alive +draining /m });
   t.match(await run("replicas", "tiny"), { code: 0, stdout: /^tiny-chat:latest +a +ready /m });
 
   await first.kill("SIGTERM");
   const again = await cluster.start("a").ready();
-  await until(`${b.apiUrl}/api/cluster/nodes`, ({ nodes }) =>
-    (nodes as { name: string; state: string; health: string }[]).some(
-      ({ name, state, health }) => name === "a" && state === "draining" && health === "alive",
-    ),
-  );
+  await until(`${b.apiUrl}/api/cluster/nodes`, isDraining);
   await until(`${again.apiUrl}/api/cluster/replicas`, holding(2));
   t.equal(await servedBy(again.apiUrl), b.nodeId, "a restart does not forget it");
 

@@ -7,8 +7,6 @@ import { TestDaemon } from "../fixtures/daemon.ts";
 import { call, ndjson } from "../fixtures/http.ts";
 import { OciRegistry } from "../fixtures/oci-registry.ts";
 
-t.setTimeout(120_000);
-
 const QUESTION = "what is the capital of Norway?";
 const ANSWER = "The capital of Norway is Oslo.";
 

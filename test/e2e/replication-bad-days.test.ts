@@ -11,6 +11,7 @@ import {
   readyOn,
   SIZE_BYTES,
   SLOW,
+  SLOWER,
   untilReceived,
 } from "../fixtures/bad-days.ts";
 import { until, untilText } from "../fixtures/cluster.ts";
@@ -52,8 +53,8 @@ t.test(
   { buffered: true },
   async (t) => {
     const { cluster } = await openLargeModel(t, "a");
-    const a = await cluster.start("a", SLOW).ready();
-    const b = await cluster.start("b", SLOW).ready();
+    const a = await cluster.start("a", SLOWER).ready();
+    const b = await cluster.start("b", SLOWER).ready();
     await untilReceived(b, SIZE_BYTES / 4);
     const deleted = await fetch(`${a.apiUrl}/api/delete`, {
       ...{ method: "DELETE", body: '{"model":"tiny-chat"}' },

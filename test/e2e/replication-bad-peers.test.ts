@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
-import { type Body, openLargeModel, readyNames, readyOn, SLOW } from "../fixtures/bad-days.ts";
+import { openLargeModel, readyNames, readyOn, SLOW, untilSent } from "../fixtures/bad-days.ts";
 import { TestCluster, until, untilText } from "../fixtures/cluster.ts";
 import { type Lie, LyingPeer } from "../fixtures/lying-peer.ts";
 
@@ -55,22 +55,14 @@ for (const { lie, offence } of LIES) {
   );
 }
 
-/** What has come of the copy that is under way, by the names of those that gave it. */
-function given({ transfers }: Body): ReadonlyMap<string, number> {
-  type Source = { readonly node_name: string; readonly received_bytes: number };
-  const sources = (transfers as { sources: Source[] }[]).flatMap(({ sources }) => sources);
-  return new Map(sources.map(({ node_name: name, received_bytes: bytes }) => [name, bytes]));
-}
-
 t.test("a source that freezes in the middle is not waited for", { buffered: true }, async (t) => {
   const { cluster, isWholeOn } = await openLargeModel(t, "a", "b");
   const slow = { ...THREE, OLLAMA_TRANSFER_RATE: "4" };
   const frozen = cluster.start("a", slow);
-  await frozen.ready();
-  await cluster.start("b", slow).ready();
+  const a = await frozen.ready();
+  const b = await cluster.start("b", slow).ready();
   const c = await cluster.start("c", slow).ready();
-  const transfers = `${c.apiUrl}/api/cluster/transfers?local=true`;
-  await until(transfers, (body) => given(body).has("a") && given(body).has("b"));
+  for (const source of [a, b]) await untilSent(source, 1);
   frozen.child.kill("SIGSTOP");
   await until(`${c.apiUrl}/api/cluster/replicas`, (body) => readyNames(body).includes("c"));
   t.ok(isWholeOn("c"));

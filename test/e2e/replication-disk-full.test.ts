@@ -14,7 +14,7 @@ import {
 import { until, untilText } from "../fixtures/cluster.ts";
 import { TestDaemon } from "../fixtures/daemon.ts";
 import { call } from "../fixtures/http.ts";
-import { fill, NO_MOUNT, resizeDisk, smallDisk } from "../fixtures/small-disk.ts";
+import { NO_MOUNT, resizeDisk, smallDisk } from "../fixtures/small-disk.ts";
 
 t.setTimeout(1_200_000);
 
@@ -49,10 +49,9 @@ t.test("a disk that fills up in the middle of a copy: another node gets it", asy
     t.match(answer, { status: 200, headers: { "x-ollamamax-node": b.nodeId } });
     t.equal(JSON.parse(answer.text).message.content, ANSWER);
   };
-  await untilReceived(b, SIZE_BYTES / 2);
+  await untilReceived(b, PIECE_BYTES);
   // What is left of the disk is less than what is left of the blob.
-  resizeDisk(disk, usedBytes() + 2 * PIECE_BYTES);
-  fill(path.join(disk, "ballast"), 2 * PIECE_BYTES);
+  resizeDisk(disk, usedBytes() + SIZE_BYTES / 2);
   const { changes } = await until(
     `${a.apiUrl}/api/cluster/audit?operation=REFUSED`,
     (body) => (body["changes"] as unknown[]).length > 0,

@@ -51,7 +51,7 @@ t.test(
     const receiver = cluster.start("b", SLOWER);
     const b = await receiver.ready();
     await untilReceived(b, 1);
-    await using command = new TestDaemon({ OLLAMA_HOST: a.apiUrl }, ["transfers"]);
+    await using command = new TestDaemon({ OLLAMA_HOST: b.apiUrl }, ["transfers"]);
     await untilReceived(b, SIZE_BYTES / 2);
     await untilReceived(b, LATE_BYTES);
     t.match(await command.ended, { code: 0 });

@@ -6,8 +6,6 @@ import { TestDaemon } from "../fixtures/daemon.ts";
 import { call } from "../fixtures/http.ts";
 import { until as eventually } from "../fixtures/until.ts";
 
-t.setTimeout(180_000);
-
 const TWO = { OLLAMA_REPLICAS: "2" };
 
 interface Replica {

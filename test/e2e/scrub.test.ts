@@ -4,8 +4,6 @@ import t from "tap";
 import { TestCluster, until, untilText } from "../fixtures/cluster.ts";
 import { call } from "../fixtures/http.ts";
 
-t.setTimeout(120_000);
-
 const ANSWER = "The capital of Norway is Oslo.";
 
 t.test("a flipped bit is found, served no more, and healed from a peer", async (t) => {

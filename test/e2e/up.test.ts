@@ -6,7 +6,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import { TestDaemon } from "../fixtures/daemon.ts";
 import { call } from "../fixtures/http.ts";
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
 const POLL_MS = 50;
 
 interface Row {
@@ -26,7 +26,12 @@ async function waitFor(what: string, condition: () => boolean): Promise<void> {
 
 /** Starts `up` and waits for its table. */
 async function up(dir: string): Promise<{ readonly process: TestDaemon; readonly rows: Row[] }> {
-  const env = { OLLAMA_DATA_DIR: dir, OLLAMA_DB_PORT: "0", OLLAMA_ENVIRONMENT: "test" };
+  const env = {
+    OLLAMA_DATA_DIR: dir,
+    OLLAMA_DB_PORT: "0",
+    OLLAMA_ENVIRONMENT: "test",
+    OLLAMA_REPLICAS: "1",
+  };
   const process = new TestDaemon(env, ["up", "--nodes", "3"]);
   let ended: unknown;
   void process.ended.then((end) => {
