@@ -4,7 +4,15 @@
 // A file of tap's is a program that prints TAP, and runs as such here. tap's own runner loads its hooks for coverage and mocks
 // into it and into each node and runner that it starts, also where none is asked for: that doubled what those took to load.
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, existsSync, globSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+} from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { NODE_ARGUMENTS } from "../src/core/node-arguments.ts";
@@ -17,10 +25,9 @@ const NODE_COMPILE_CACHE = path.join(import.meta.dirname, "../node_modules/.cach
 const MEMORY = "/dev/shm";
 const MEMORY_BYTES_MIN = 8 * 1_024 ** 3;
 /** As a node does: much of what a file takes is loading. */
-const IMPORTS = ["test/exit-on-signal.ts", "../src/core/remembered-imports.ts"].flatMap((file) => [
-  "--import",
-  path.join(import.meta.dirname, file),
-]);
+const IMPORTS = ["test/exit-on-signal.ts", "../src/core/remembered-imports.ts"];
+/** Loading the library takes longer than most files do. */
+const RANDOM = { library: "fast-check", imports: ["test/seed-of-run.ts"] };
 const JOBS = 2;
 const FILE_TIMEOUT_S = 600;
 /** What a file has for telling why it was late. */
@@ -62,7 +69,12 @@ const SIMULATION_ARGUMENTS = ["--max-semi-space-size=64"];
 async function runFile(file: string, env: Readonly<Record<string, string>>): Promise<void> {
   const startedMs = performance.now();
   const nodeArguments = file.startsWith("test/sim/") ? SIMULATION_ARGUMENTS : NODE_ARGUMENTS;
-  const child = spawn(process.execPath, [...nodeArguments, ...IMPORTS, file], {
+  const isRandom = readFileSync(file, "utf8").includes(RANDOM.library);
+  const imports = [...IMPORTS, ...(isRandom ? RANDOM.imports : [])].flatMap((each) => [
+    "--import",
+    path.join(import.meta.dirname, each),
+  ]);
+  const child = spawn(process.execPath, [...nodeArguments, ...imports, file], {
     stdio: ["ignore", "pipe", "inherit"],
     env: {
       ...process.env,

@@ -7,6 +7,7 @@ import { DEMO_ANSWERS, DEMO_MODEL_PATH, demoModel } from "../../test/fixtures/de
 import { ManualClock } from "../../test/fixtures/manual-clock.ts";
 import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 import { gone, isAlive, type TestEngine, testEngine } from "../../test/fixtures/test-engine.ts";
+import { systemClock } from "../core/clock.ts";
 import type { GenerateRequest } from "../core/inference.ts";
 import { collect, generate, user, waiting } from "./engine.contract.ts";
 import { TOKENS_AHEAD_MAX } from "./runner/protocol.ts";
@@ -26,7 +27,8 @@ const DIED = {
 };
 
 const newestPid = (tested: TestEngine): number => tested.runnerPids.at(-1) ?? 0;
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** Not at once: the runner that is waited for needs the processor. */
+const turn = (): Promise<void> => systemClock.sleep(2, waiting().signal);
 
 /** Runs until something ends it; `signal` is sent to the runner at the first text. */
 async function interrupted(
@@ -100,6 +102,33 @@ t.test("a runner that stops answering is killed", async (t) => {
   t.equal((await collect(tested, {})).text, ANSWER);
 });
 
+t.test("one that answered just in time is watched on", async (t) => {
+  const clock = new ManualClock();
+  await using tested = await testEngine({ stallTimeoutMs: 5_000 }, { clock });
+  let texts = 0;
+  let ended = false;
+  const answering = (async () => {
+    for await (const { type } of generate(tested, ENDLESS)) texts += Number(type === "text");
+  })();
+  const stalled = t.rejects(answering, { code: "STALLED" }).finally(() => {
+    ended = true;
+  });
+  const more = async (): Promise<void> => {
+    const before = texts;
+    while (texts < before + 10) await systemClock.sleep(5, waiting().signal);
+  };
+  await more();
+  process.kill(newestPid(tested), "SIGSTOP");
+  await clock.advance(5_000);
+  process.kill(newestPid(tested), "SIGCONT");
+  await more();
+  await clock.advance(1_000);
+  process.kill(newestPid(tested), "SIGSTOP");
+  while (!ended) await clock.advance(1_000);
+  await stalled;
+  await gone(newestPid(tested));
+});
+
 t.test("a load that makes no progress is given up", async (t) => {
   const clock = new ManualClock();
   await using tested = await testEngine({ loadTimeoutMs: 60_000 }, { clock });
@@ -158,7 +187,11 @@ t.test("a runner ends with its node, also when that is killed", async (t) => {
   const script = path.join(import.meta.dirname, "../../test/fixtures/engine-host.ts");
   const host = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
   t.teardown(() => host.kill("SIGKILL"));
-  const [line] = (await once(host.stdout, "data")) as [Buffer];
+  const failed = once(host, "close").then(() => {
+    throw new Error("the host has ended by itself");
+  });
+  failed.catch(() => {});
+  const [line] = (await Promise.race([once(host.stdout, "data"), failed])) as [Buffer];
   const pid = Number(line.toString());
   t.ok(isAlive(pid));
   host.kill("SIGKILL");

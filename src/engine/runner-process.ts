@@ -218,17 +218,22 @@ export class RunnerProcess implements AsyncDisposable {
   async #watch(): Promise<void> {
     const { signal } = this.#stopped;
     this.#heard = true;
-    for (let silentMs = 0; this.#jobs.size > 0 && silentMs < this.#stallTimeoutMs; ) {
+    for (let silentMs = 0; this.#jobs.size > 0; ) {
       if (this.#heard) {
         silentMs = 0;
         this.#heard = false;
         this.#send({ type: "ping" });
+      } else if (silentMs >= this.#stallTimeoutMs) {
+        this.#stalled();
+        break;
       } else silentMs += PING_INTERVAL_MS;
       await this.#clock.sleep(PING_INTERVAL_MS, signal).catch(() => {});
       if (signal.aborted) return;
     }
     this.#watching = undefined;
-    if (this.#jobs.size === 0 || this.#heard) return;
+  }
+
+  #stalled(): void {
     this.#log.warn({}, "model runner stalled");
     this.#unexpected = true;
     this.#failure ??= new InferenceError("STALLED", "model runner has stopped answering");

@@ -270,7 +270,8 @@ t.test(
       const before = longTokens;
       t.equal((await collect(tested, {})).text, ANSWER);
       // A fair share would be as many tokens for each as the short answer has.
-      t.ok(longTokens - before < 300, `${longTokens - before} tokens of the others meanwhile`);
+      // With what had come and was not read yet; starved of a turn, it would wait for 20,000.
+      t.ok(longTokens - before < 2_000, `${longTokens - before} tokens of the others meanwhile`);
     }
     stop.abort();
     t.same(

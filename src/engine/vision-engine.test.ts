@@ -3,8 +3,5 @@ import { seeingModel } from "../../test/fixtures/multimodal-model.ts";
 import { testEngine } from "../../test/fixtures/test-engine.ts";
 import { engineContract } from "./engine.contract.ts";
 
-// Each part loads two copies of llama.cpp.
-t.setTimeout(300_000);
-
 const model = seeingModel(t);
 engineContract(t, () => testEngine({ numParallel: 2 }, { models: [model] }));

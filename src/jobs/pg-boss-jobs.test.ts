@@ -1,4 +1,3 @@
-import t from "tap";
 import { endPauses, jobsIn, openJobs, passTime, testQueue } from "../../test/fixtures/jobs.ts";
 import { Door, onEachPostgres, openPool, until } from "../../test/fixtures/postgres.ts";
 
@@ -11,9 +10,6 @@ function serve(node: ReturnType<typeof openJobs>, queues: Parameters<typeof node
     await served;
   };
 }
-
-// pg-boss looks for what is due by its own clock, about once a second: half a minute on each server.
-t.setTimeout(300_000);
 
 onEachPostgres((t, server) => {
   t.test("a job comes when it is due, once, although two nodes serve", async (t) => {

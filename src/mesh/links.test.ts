@@ -10,7 +10,7 @@ import { silentLog } from "../core/log.ts";
 import { linkAddresses } from "./link-opener.ts";
 import { PooledStreams } from "./pooled-streams.ts";
 
-const o = { signal: AbortSignal.timeout(60_000) };
+const o = { signal: new AbortController().signal };
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 async function open(

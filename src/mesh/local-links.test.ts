@@ -11,7 +11,7 @@ import { type LinkGrant, LinkKeys } from "./link-keys.ts";
 import { connectLocally, LocalLinks } from "./local-links.ts";
 import { PooledStreams } from "./pooled-streams.ts";
 
-const o = { signal: AbortSignal.timeout(60_000) };
+const o = { signal: new AbortController().signal };
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const pathOf = (name: string): string => `\0ollamamax-link-${name}`;
 

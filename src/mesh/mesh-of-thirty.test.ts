@@ -3,9 +3,6 @@ import { once } from "node:events";
 import t from "tap";
 import { tempFolder } from "../../test/fixtures/temp-folder.ts";
 
-// Thirty nodes share one process, and each sends to each: minutes on a busy machine of two cores.
-t.setTimeout(600_000);
-
 t.test("thirty nodes behind one address deliver every heartbeat to everyone", async (t) => {
   const script = new URL("../../test/fixtures/mesh-of-thirty.ts", import.meta.url);
   // Their garbage together, in no more rounds than one makes.

@@ -10,7 +10,7 @@ import { peerIdOf } from "./addresses.ts";
 import { PooledStreams } from "./pooled-streams.ts";
 import { PROTOCOL_POLICIES } from "./protocol-policy.ts";
 
-const o = { signal: AbortSignal.timeout(60_000) };
+const o = { signal: new AbortController().signal };
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const text = (message: Uint8Array | null) => message && Buffer.from(message).toString();
 

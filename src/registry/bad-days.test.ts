@@ -114,7 +114,7 @@ onEachPostgres((t, server) => {
   });
 
   t.test("a transaction that takes too long is undone, and its locks are free", async (t) => {
-    const options = { ...(await server.database()), statementTimeoutMs: 200 };
+    const options = { ...(await server.database()), statementTimeoutMs: 3_000 };
     await using pool = new Pool(options, { clock: systemClock });
     await withCounters(pool.sql);
     const slow = pool.run("ping", (sql) =>

@@ -6,8 +6,6 @@ import { OciRegistry } from "../fixtures/oci-registry.ts";
 import { ANSWER, failureOf, LONG, MODEL, SKY } from "./official-client.ts";
 import { StockCli } from "./stock-cli-commands.ts";
 
-t.setTimeout(300_000);
-
 const DEMO = "deploy/models/tiny-chat.gguf";
 const GREEDY = { options: { temperature: 0 } };
 const SHORT = { options: { temperature: 0, num_predict: 8 } };

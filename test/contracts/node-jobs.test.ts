@@ -1,4 +1,3 @@
-import t from "tap";
 import { acquire } from "../../src/registry/leases.ts";
 import { NODE, nodeJob, openNodeJobs, serveNode } from "../fixtures/node-jobs.ts";
 import { Door, onEachPostgres, openPool, until } from "../fixtures/postgres.ts";
@@ -12,8 +11,6 @@ function untilAborted(signal: AbortSignal): Promise<never> {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
 }
-
-t.setTimeout(300_000);
 
 onEachPostgres((t, server) => {
   t.test("a node does its own jobs, each once", async (t) => {

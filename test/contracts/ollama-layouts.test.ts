@@ -14,8 +14,6 @@ import { OLLAMA_MODELS, type OllamaModel, ollamaLayout } from "../fixtures/ollam
 import { tempFolder } from "../fixtures/temp-folder.ts";
 import { plainPng } from "../fixtures/vision-projector.ts";
 
-t.setTimeout(240_000);
-
 const deps = { clock: systemClock, log: silentLog };
 const folder = tempFolder(t);
 const SEEING: ReadonlySet<string> = new Set(["gemma3", "mistral3", "qwen25vl", "qwen3vl"]);

@@ -12,9 +12,6 @@ import { snapshot, writeBlob } from "../fixtures/ollama-folder.ts";
 import { recordingLog } from "../fixtures/recording-log.ts";
 import { fill, NO_MOUNT, smallDisk } from "../fixtures/small-disk.ts";
 
-// The processes under test give way to all others.
-t.setTimeout(300_000);
-
 const { signal } = new AbortController();
 const SOURCE_BYTES = 1_996_320;
 const NO_DIGEST = "0000000000000000000";

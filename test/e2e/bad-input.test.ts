@@ -7,8 +7,6 @@ import { ANSWER, LONG, MODEL, SKY } from "../clients/official-client.ts";
 import { TestCluster, until } from "../fixtures/cluster.ts";
 import { call } from "../fixtures/http.ts";
 
-t.setTimeout(300_000);
-
 type Body = Record<string, unknown>;
 
 const SHORT = { model: MODEL, prompt: "hi", stream: false, options: { num_predict: 2 } };

@@ -4,9 +4,6 @@ import { createSeeing } from "../fixtures/create-multimodal.ts";
 import { call, ndjson } from "../fixtures/http.ts";
 import { plainPng } from "../fixtures/vision-projector.ts";
 
-// The leader plans the second replica when it comes round to it.
-t.setTimeout(300_000);
-
 const PICTURES = [plainPng(255, 0, 0), plainPng(0, 0, 255)];
 
 const question = (image: string) => ({

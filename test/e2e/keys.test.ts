@@ -1,5 +1,4 @@
 import t from "tap";
-import { systemClock } from "../../src/core/clock.ts";
 import { TestCluster } from "../fixtures/cluster.ts";
 import { TestDaemon } from "../fixtures/daemon.ts";
 import { call } from "../fixtures/http.ts";

@@ -5,7 +5,6 @@ import { openLargeModel, readyNames, readyOn, SLOW, untilSent } from "../fixture
 import { TestCluster, until, untilText } from "../fixtures/cluster.ts";
 import { type Lie, LyingPeer } from "../fixtures/lying-peer.ts";
 
-t.setTimeout(1_200_000);
 // They spend their time waiting for copies that are held back.
 t.jobs = 2;
 

@@ -16,8 +16,6 @@ import { TestDaemon } from "../fixtures/daemon.ts";
 import { call } from "../fixtures/http.ts";
 import { NO_MOUNT, resizeDisk, smallDisk } from "../fixtures/small-disk.ts";
 
-t.setTimeout(1_200_000);
-
 const DISK_BYTES = 2 * neededBytes(SIZE_BYTES);
 const ANSWER = "The capital of Norway is Oslo.";
 

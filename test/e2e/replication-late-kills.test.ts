@@ -14,7 +14,6 @@ import {
 import { until } from "../fixtures/cluster.ts";
 import { TestDaemon } from "../fixtures/daemon.ts";
 
-t.setTimeout(1_200_000);
 // They spend their time waiting for a copy that is held back.
 t.jobs = 3;
 

@@ -7,9 +7,6 @@ const NODE_COUNT = 50;
 const MINUTES = 1_000;
 const LOSS_SHARE = 0.05;
 
-// Half a minute of computing, which takes longer where other tests run beside it.
-t.setTimeout(300_000);
-
 t.test(`in ${MINUTES} minutes no healthy node is failed, seed ${seed}`, (t) => {
   const cluster = membershipCluster({ nodeCount: NODE_COUNT, lossShare: LOSS_SHARE, seed });
   t.ok(agreedAfterMs(cluster, 10_000), "all have met");

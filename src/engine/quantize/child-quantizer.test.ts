@@ -9,9 +9,6 @@ import { silentLog } from "../../core/log.ts";
 import type { QuantizeJob } from "../../core/quantization.ts";
 import { ChildQuantizer } from "./child-quantizer.ts";
 
-// The processes under test give way to all others.
-t.setTimeout(300_000);
-
 const { signal } = new AbortController();
 const VALUES = 984_192;
 

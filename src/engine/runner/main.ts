@@ -9,5 +9,10 @@ process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
 
 testOnlyGpuBinaries();
 const { RunnerServer } = await import("./runner-server.ts");
-const server = new RunnerServer((message) => process.send?.(message));
+// A node that is gone, and has left a message half sent, is told of by an error before the channel closes.
+const server = new RunnerServer((message) =>
+  process.send?.(message, (error: Error | null) => {
+    if (error) process.kill(process.pid, "SIGKILL");
+  }),
+);
 process.on("message", (message: unknown) => server.receive(message));

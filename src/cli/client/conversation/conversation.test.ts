@@ -8,8 +8,6 @@ import { hasPseudoTerminals, PseudoTerminal } from "../../../../test/fixtures/ps
 import { tempFolder } from "../../../../test/fixtures/temp-folder.ts";
 import { until } from "../../../../test/fixtures/until.ts";
 
-t.setTimeout(120_000);
-
 /** Whatever asks as Ollama's clients do gets the answers that the test writes. */
 class AnswerByHand {
   readonly asked: { readonly messages: readonly object[] }[] = [];
