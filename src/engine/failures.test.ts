@@ -119,7 +119,7 @@ t.test("one that answered just in time is watched on", async (t) => {
   };
   await more();
   process.kill(newestPid(tested), "SIGSTOP");
-  await clock.advance(5_000);
+  await clock.advance(6_000);
   process.kill(newestPid(tested), "SIGCONT");
   await more();
   await clock.advance(1_000);
