@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { formatBeginning } from "./convert/gguf-head.ts";
 import { GgufError } from "./errors.ts";
 import { alignUp, type Gguf, type Span } from "./gguf.ts";
 import { type GgufFacts, ggufFacts } from "./gguf-facts.ts";
@@ -65,7 +66,7 @@ export async function planMerge(
     }
   }
   const head = Buffer.concat([
-    headBeginning(first.gguf.version, tensors.length, kept.length),
+    formatBeginning(tensors.length, kept.length, first.gguf.version),
     ...(await readSpans(first.file, kept)),
     ...entries,
   ]);
@@ -119,16 +120,6 @@ function factsOf(parts: Parts): GgufFacts {
   const [first] = parts;
   const parameterCount = parts.reduce((sum, { gguf }) => sum + gguf.parameterCount, 0);
   return { ...ggufFacts(first.gguf), parameterCount, splitCount: 1 };
-}
-
-/** Of a head: what comes before its keys. */
-export function headBeginning(version: number, tensorCount: number, keyCount: number): Buffer {
-  const bytes = Buffer.alloc(24);
-  bytes.write("GGUF", "latin1");
-  bytes.writeUInt32LE(version, 4);
-  bytes.writeBigUInt64LE(BigInt(tensorCount), 8);
-  bytes.writeBigUInt64LE(BigInt(keyCount), 16);
-  return bytes;
 }
 
 /** In the order of the file. What lies between them is of the head too, whose size the parser has bounded. */

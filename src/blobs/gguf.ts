@@ -91,22 +91,23 @@ const ALIGNMENT_MAX = 1024 * 1024;
 const KEY_BYTES_MIN = 8 + 4 + 1;
 const TENSOR_BYTES_MIN = 8 + 4 + 4 + 8;
 
-const STRING_TYPE = 8;
-const ARRAY_TYPE = 9;
+export const STRING_TYPE = 8;
+export const ARRAY_TYPE = 9;
 /** The value types of fixed size, by their numbers in the file. */
-const SCALARS: Readonly<Record<number, { bytes: number; read: (b: Buffer) => GgufScalar }>> = {
-  0: { bytes: 1, read: (b) => b.readUInt8() },
-  1: { bytes: 1, read: (b) => b.readInt8() },
-  2: { bytes: 2, read: (b) => b.readUInt16LE() },
-  3: { bytes: 2, read: (b) => b.readInt16LE() },
-  4: { bytes: 4, read: (b) => b.readUInt32LE() },
-  5: { bytes: 4, read: (b) => b.readInt32LE() },
-  6: { bytes: 4, read: (b) => shortestFloat32(b.readFloatLE()) },
-  7: { bytes: 1, read: (b) => b.readUInt8() !== 0 },
-  10: { bytes: 8, read: (b) => narrowed(b.readBigUInt64LE()) },
-  11: { bytes: 8, read: (b) => narrowed(b.readBigInt64LE()) },
-  12: { bytes: 8, read: (b) => b.readDoubleLE() },
-};
+export const SCALARS: Readonly<Record<number, { bytes: number; read: (b: Buffer) => GgufScalar }>> =
+  {
+    0: { bytes: 1, read: (b) => b.readUInt8() },
+    1: { bytes: 1, read: (b) => b.readInt8() },
+    2: { bytes: 2, read: (b) => b.readUInt16LE() },
+    3: { bytes: 2, read: (b) => b.readInt16LE() },
+    4: { bytes: 4, read: (b) => b.readUInt32LE() },
+    5: { bytes: 4, read: (b) => b.readInt32LE() },
+    6: { bytes: 4, read: (b) => shortestFloat32(b.readFloatLE()) },
+    7: { bytes: 1, read: (b) => b.readUInt8() !== 0 },
+    10: { bytes: 8, read: (b) => narrowed(b.readBigUInt64LE()) },
+    11: { bytes: 8, read: (b) => narrowed(b.readBigInt64LE()) },
+    12: { bytes: 8, read: (b) => b.readDoubleLE() },
+  };
 
 async function parse(
   handle: FileHandle,

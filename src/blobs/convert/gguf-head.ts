@@ -41,22 +41,33 @@ export function tensorBytes({ type, shape }: Omit<HeadTensor, "name">): number {
  * its first tensor begins. Each tensor's data has its place at the next 32 bytes after the one before.
  */
 export function formatGgufHead(keys: GgufKeys, tensors: readonly HeadTensor[]): Buffer {
-  const beginning = Buffer.alloc(24);
-  beginning.write("GGUF", "latin1");
-  beginning.writeUInt32LE(VERSION, 4);
-  beginning.writeBigUInt64LE(BigInt(tensors.length), 8);
-  beginning.writeBigUInt64LE(BigInt(keys.size), 16);
-  const parts: Buffer[] = [beginning];
+  const parts: Buffer[] = [formatBeginning(tensors.length, keys.size)];
   for (const [key, value] of keys) parts.push(formatText(key), formatValue(value));
   let offset = 0;
   for (const tensor of tensors) {
-    const { name, type, shape } = tensor;
-    parts.push(formatText(name), uint32(shape.length), ...shape.map(uint64));
-    parts.push(uint32(TENSOR_TYPES[type].id), uint64(offset));
+    parts.push(formatEntry({ ...tensor, typeId: TENSOR_TYPES[tensor.type].id, offset }));
     offset = alignUp(offset + tensorBytes(tensor), GGUF_ALIGNMENT);
   }
   const head = Buffer.concat(parts);
   return Buffer.concat([head], alignUp(head.length, GGUF_ALIGNMENT));
+}
+
+/** What comes before the keys. */
+export function formatBeginning(tensorCount: number, keyCount: number, version = VERSION): Buffer {
+  const counts = [uint64(tensorCount), uint64(keyCount)];
+  return Buffer.concat([Buffer.from("GGUF"), uint32(version), ...counts]);
+}
+
+/** Of a tensor: `offset` is where its data begins, counted from that of the first one. */
+export function formatEntry(tensor: {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly typeId: number;
+  readonly offset: number;
+}): Buffer {
+  const { name, shape, typeId, offset } = tensor;
+  const dimensions = [uint32(shape.length), ...shape.map(uint64)];
+  return Buffer.concat([formatText(name), ...dimensions, uint32(typeId), uint64(offset)]);
 }
 
 /** With its type before it, as it follows its key. */

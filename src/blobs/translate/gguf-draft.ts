@@ -1,6 +1,13 @@
-import { formatText, formatValue, type GgufTyped } from "../convert/gguf-head.ts";
-import { alignUp, type Gguf, type Span } from "../gguf.ts";
-import { headBeginning, readSpans } from "../gguf-merge.ts";
+import {
+  formatBeginning,
+  formatEntry,
+  formatText,
+  formatValue,
+  GGUF_ALIGNMENT,
+  type GgufTyped,
+} from "../convert/gguf-head.ts";
+import { ARRAY_TYPE, alignUp, type Gguf, SCALARS, type Span, STRING_TYPE } from "../gguf.ts";
+import { readSpans } from "../gguf-merge.ts";
 import { tensorBytes } from "../gguf-types.ts";
 
 /** Bytes of the file that it is made from, or so many zeros. */
@@ -18,28 +25,9 @@ export interface DraftTensor {
 
 /** ggml's numbers (see gguf-types.ts). */
 export const F32 = 0;
-const ALIGNMENT = 32;
-const VERSION = 3;
 /** Other places for the same values would be of no use: the default is what is written. */
 const ALIGNMENT_KEY = "general.alignment";
 
-const READERS: Readonly<
-  Record<number, { bytes: number; read: (b: Buffer, at: number) => number }>
-> = {
-  0: { bytes: 1, read: (b, at) => b.readUInt8(at) },
-  1: { bytes: 1, read: (b, at) => b.readInt8(at) },
-  2: { bytes: 2, read: (b, at) => b.readUInt16LE(at) },
-  3: { bytes: 2, read: (b, at) => b.readInt16LE(at) },
-  4: { bytes: 4, read: (b, at) => b.readUInt32LE(at) },
-  5: { bytes: 4, read: (b, at) => b.readInt32LE(at) },
-  6: { bytes: 4, read: (b, at) => b.readFloatLE(at) },
-  7: { bytes: 1, read: (b, at) => b.readUInt8(at) },
-  10: { bytes: 8, read: (b, at) => Number(b.readBigUInt64LE(at)) },
-  11: { bytes: 8, read: (b, at) => Number(b.readBigInt64LE(at)) },
-  12: { bytes: 8, read: (b, at) => b.readDoubleLE(at) },
-};
-const STRING = 8;
-const ARRAY = 9;
 const ITEMS_AT = 16;
 
 /** The head of a GGUF file while it is changed, and where the data of its tensors comes from. Values stay bytes until asked for. */
@@ -89,28 +77,30 @@ export class GgufDraft {
 
   text(key: string): string | undefined {
     const bytes = this.#keys.get(key);
-    if (bytes?.readUInt32LE(0) !== STRING) return undefined;
+    if (bytes?.readUInt32LE(0) !== STRING_TYPE) return undefined;
     return bytes.toString("utf8", 12);
   }
 
   number(key: string): number | undefined {
     const bytes = this.#keys.get(key);
-    return bytes && READERS[bytes.readUInt32LE(0)]?.read(bytes, 4);
+    const scalar = bytes && SCALARS[bytes.readUInt32LE(0)];
+    return scalar && Number(scalar.read(bytes.subarray(4)));
   }
 
   numbers(key: string): readonly number[] | undefined {
     const bytes = this.#keys.get(key);
-    if (bytes?.readUInt32LE(0) !== ARRAY) return undefined;
-    const item = READERS[bytes.readUInt32LE(4)];
+    if (bytes?.readUInt32LE(0) !== ARRAY_TYPE) return undefined;
+    const item = SCALARS[bytes.readUInt32LE(4)];
     if (!item) return undefined;
     return Array.from({ length: this.#length(bytes) }, (_, i) =>
-      item.read(bytes, ITEMS_AT + i * item.bytes),
+      Number(item.read(bytes.subarray(ITEMS_AT + i * item.bytes))),
     );
   }
 
   strings(key: string): readonly string[] | undefined {
     const bytes = this.#keys.get(key);
-    if (bytes?.readUInt32LE(0) !== ARRAY || bytes.readUInt32LE(4) !== STRING) return undefined;
+    if (bytes?.readUInt32LE(0) !== ARRAY_TYPE || bytes.readUInt32LE(4) !== STRING_TYPE)
+      return undefined;
     let at = ITEMS_AT;
     return Array.from({ length: this.#length(bytes) }, () => {
       const start = at + 8;
@@ -149,10 +139,10 @@ export class GgufDraft {
   /** The first so many of a list. */
   shorten(key: string, length: number): void {
     const bytes = this.#keys.get(key);
-    if (bytes?.readUInt32LE(0) !== ARRAY || this.#length(bytes) <= length) return;
+    if (bytes?.readUInt32LE(0) !== ARRAY_TYPE || this.#length(bytes) <= length) return;
     const type = bytes.readUInt32LE(4);
-    let end = ITEMS_AT + length * (READERS[type]?.bytes ?? 0);
-    for (let i = 0; type === STRING && i < length; i++) {
+    let end = ITEMS_AT + length * (SCALARS[type]?.bytes ?? 0);
+    for (let i = 0; type === STRING_TYPE && i < length; i++) {
       end += 8 + Number(bytes.readBigUInt64LE(end));
     }
     const shortened = Buffer.from(bytes.subarray(0, end));
@@ -200,28 +190,22 @@ export class GgufDraft {
 
   /** Up to where the data of its first tensor begins: each has its place at the next 32 bytes after the one before. */
   head(): Buffer {
-    const parts: Buffer[] = [headBeginning(VERSION, this.#tensors.size, this.#keys.size)];
+    const parts: Buffer[] = [formatBeginning(this.#tensors.size, this.#keys.size)];
     for (const [key, value] of this.#keys) parts.push(formatText(key), value);
     let offset = 0;
     for (const [name, tensor] of this.#tensors) {
-      const { shape, typeId } = tensor;
-      const entry = Buffer.alloc(4 + 8 * shape.length + 12);
-      entry.writeUInt32LE(shape.length, 0);
-      for (const [i, size] of shape.entries()) entry.writeBigUInt64LE(BigInt(size), 4 + 8 * i);
-      entry.writeUInt32LE(typeId, entry.length - 12);
-      entry.writeBigUInt64LE(BigInt(offset), entry.length - 8);
-      parts.push(formatText(name), entry);
-      offset = alignUp(offset + sizeOf(tensor), ALIGNMENT);
+      parts.push(formatEntry({ ...tensor, name, offset }));
+      offset = alignUp(offset + sizeOf(tensor), GGUF_ALIGNMENT);
     }
     const head = Buffer.concat(parts);
-    return Buffer.concat([head], alignUp(head.length, ALIGNMENT));
+    return Buffer.concat([head], alignUp(head.length, GGUF_ALIGNMENT));
   }
 
   /** Each with the zeros that follow it. */
   *data(): Iterable<{ readonly tensor: DraftTensor; readonly paddingBytes: number }> {
     for (const tensor of this.#tensors.values()) {
       const sizeBytes = sizeOf(tensor);
-      yield { tensor, paddingBytes: alignUp(sizeBytes, ALIGNMENT) - sizeBytes };
+      yield { tensor, paddingBytes: alignUp(sizeBytes, GGUF_ALIGNMENT) - sizeBytes };
     }
   }
 

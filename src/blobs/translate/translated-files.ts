@@ -7,7 +7,7 @@ import type { Logger } from "../../core/log.ts";
 import type { ModelFiles } from "../../core/model.ts";
 import type { LoadProgress, Waiting } from "../../core/ports.ts";
 import { expectSpace } from "../disk-space.ts";
-import { notWritable, systemCode, writeFailure } from "../errors.ts";
+import { writeFailure } from "../errors.ts";
 import type { GgufDraft } from "./gguf-draft.ts";
 import { projectorTranslationOf, translationOf } from "./translate.ts";
 import { translatedChunks } from "./translated-source.ts";
@@ -137,9 +137,7 @@ export class TranslatedFiles {
       return file;
     } catch (error) {
       await rm(partial, { force: true }).catch(() => {});
-      throw systemCode(error) === "EROFS" || systemCode(error) === "EACCES"
-        ? notWritable(this.#dir, error)
-        : writeFailure(error, this.#dir);
+      throw writeFailure(error, this.#dir);
     }
   }
 
