@@ -63,10 +63,6 @@ export class GgufDraft {
     return new GgufDraft(keys, drafted);
   }
 
-  clone(): GgufDraft {
-    return new GgufDraft(new Map(this.#keys), new Map(this.#tensors));
-  }
-
   get architecture(): string {
     return this.text("general.architecture") ?? "";
   }
